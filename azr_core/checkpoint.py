@@ -1,0 +1,71 @@
+"""Checkpoints that are whole or absent: written beside, synced, sealed with a manifest, renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from azr_core.errors import RunError
+
+MANIFEST = "manifest.json"
+
+
+def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: int) -> Path:
+    """Write the checkpoint of a step through `save(folder)` and keep the newest `keep`. Raises RunError on a full disk."""
+    final = checkpoints / f"step-{step:06d}"
+    partial = checkpoints / f".tmp-step-{step}"
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        save(partial)
+        _seal(partial, step)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        _sync(checkpoints)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise RunError(f"cannot write {final}: {error.strerror or error}; free some space and go on with --resume") from error
+    for old in sealed(checkpoints)[:-keep]:
+        shutil.rmtree(checkpoints / f"step-{old:06d}")
+    return final
+
+
+def sealed(checkpoints: Path) -> list[int]:
+    """Steps of the checkpoints that have a manifest, ascending."""
+    return sorted(int(folder.parent.name.removeprefix("step-")) for folder in checkpoints.glob(f"step-*/{MANIFEST}"))
+
+
+def read(checkpoints: Path, step: int, load: Callable[[Path], None]) -> None:
+    """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed."""
+    folder = checkpoints / f"step-{step:06d}"
+    for name, digest in json.loads((folder / MANIFEST).read_text())["sha256"].items():
+        if not (folder / name).is_file() or _digest(folder / name) != digest:
+            raise RunError(f"{folder / name} is damaged; remove {folder} and resume from the checkpoint before it")
+    load(folder)
+
+
+def _seal(folder: Path, step: int) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        _sync(path)
+    manifest = {"step": step, "sha256": {path.relative_to(folder).as_posix(): _digest(path) for path in files}}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+    _sync(folder / MANIFEST)
+    _sync(folder)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

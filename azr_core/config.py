@@ -1,0 +1,177 @@
+"""What a run can be told: TOML by hand, JSON by machine, pydantic in between."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from azr_core.errors import ConfigError, nearest
+
+O = TypeVar("O", bound="Options")  # noqa: E741
+
+
+class Options(BaseModel):
+    """Base of every settings model: frozen, unknown names are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Part(BaseModel):
+    """A pluggable part: a name and the options that the plugin of that name understands."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    name: str = Field(description="name of the part")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+class Style(StrEnum):
+    """How a prompt looks to the model."""
+
+    COMPACT = "compact"
+    PAPER = "paper"
+
+
+class Evaluation(Options):
+    """When and how held-out accuracy is measured."""
+
+    every: int = Field(default=0, ge=0, description="steps between light evaluations; 0: only at the start and the end")
+    light_tasks: int = Field(default=60, ge=0, description="tasks a type in a light evaluation; 0: all")
+    final: bool = Field(default=True, description="evaluate fully at the start and the end")
+    samples: int = Field(default=1, ge=1, description="sampled replies a task in a full evaluation")
+    greedy: bool = Field(default=True, description="measure greedy decoding too")
+    temperatures: tuple[float, ...] = Field(default=(1.0,), description="temperatures of sampled evaluation")
+
+
+class RunConfig(Options):
+    """One run of self-play. Numbers in brackets name the symbol of arXiv 2505.03335, Table 3."""
+
+    plugins: tuple[str, ...] = Field(description="names of installed plugins, or paths ending in .py")
+    seed: int = Field(default=0, ge=0, description="seed of every random stream")
+    steps: int = Field(default=200, ge=0, description="self-play steps")
+    minutes: float | None = Field(default=None, gt=0, description="stop after this many minutes of wall time")
+    checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(default=2, ge=1, description="how many checkpoints to keep")
+
+    batch_size: int = Field(default=64, ge=1, description="prompts a role and environment [B]")
+    references: int = Field(default=6, ge=0, description="references a proposer is shown [K]")
+    probe_samples: int = Field(default=8, ge=2, description="solves that estimate a task's solve rate [n]")
+    probe_temperature: float = Field(default=1.0, gt=0, description="temperature of the probes")
+    probes: Literal["train", "measure"] = Field(default="train", description="train on the probes instead of a separate solver batch")
+    temperature: float = Field(default=1.0, gt=0, description="temperature of proposing and solving")
+    top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling, 1 is off")
+    propose_tokens: int = Field(default=8096, ge=1, description="longest proposal, tokens")
+    solve_tokens: int = Field(default=8096, ge=1, description="longest solution, tokens")
+    prompt_tokens: int = Field(default=6144, ge=1, description="longest prompt, tokens")
+    tasks_from: Literal["proposer", "demonstrations"] = Field(
+        default="proposer", description="who makes the tasks; demonstrations: the environments' generators (solver-only control)"
+    )
+
+    style: Style = Field(default=Style.PAPER, description="prompt style")
+    environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
+    buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
+    reward: Part = Field(default=Part(name="learnability"), description="reward shaper")
+    trainer: Part = Field(default=Part(name="trl"), description="trainer")
+    evaluation: Evaluation = Field(default=Evaluation(), description="held-out evaluation")
+    plugin_options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by plugin name ([plugins.NAME] in TOML)")
+    workers: int = Field(default=2, ge=1, description="processes that run verifiers which do not isolate themselves")
+    verify_timeout: float = Field(default=30.0, gt=0, description="seconds for one verdict in a worker, before it is killed")
+    accept_unsandboxed: bool = Field(default=False, description="run model-written programs without protection (dangerous)")
+
+    @model_validator(mode="after")
+    def _shares_make_sense(self) -> Self:
+        if any(share < 0 for share in self.environments.values()):
+            raise ValueError("a share in [environments] is negative; use 0 to hold an environment out")
+        if self.environments and not any(self.environments.values()):
+            raise ValueError("all shares in [environments] are zero; give at least one a positive share")
+        return self
+
+
+# Settings that may differ when a run resumes: they decide how long and how closely, not what is learned.
+RESUMABLE = frozenset({"steps", "minutes", "evaluation", "checkpoint_every", "keep_checkpoints"})
+
+
+def parse(model: type[O], settings: Mapping[str, Any], where: str) -> O:
+    """Parse settings with a pydantic model. Raises ConfigError that names the setting, what is wrong and the mend."""
+    try:
+        return model.model_validate(dict(settings))
+    except ValidationError as error:
+        raise ConfigError(_sentence(model, error, where)) from None
+
+
+def _sentence(model: type[BaseModel], error: ValidationError, where: str) -> str:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    name = ".".join(path) or where
+    if first["type"] == "extra_forbidden":
+        owner: Any = model
+        for part in path[:-1]:
+            annotation = owner.model_fields[part].annotation
+            owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else BaseModel
+        return f"{where}: unknown setting {name!r}; {nearest(path[-1], owner.model_fields)}"
+    if first["type"] == "missing":
+        return f"{where}: setting {name!r} is missing"
+    return f"{where}: setting {name!r} = {first['input']!r}: {first['msg']}"
+
+
+def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of several layers, later ones win; nested mappings are merged. A part that changes name starts afresh."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            old = merged.get(key)
+            if not isinstance(value, Mapping):
+                merged[key] = value
+            elif isinstance(old, Mapping) and value.get("name", old.get("name")) == old.get("name"):
+                merged[key] = merge(old, value)
+            else:
+                merged[key] = merge({}, value)
+    return merged
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Settings of a TOML file. Raises ConfigError with the file and the line. `[plugins.NAME]` becomes plugin options."""
+    try:
+        settings = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}; give --config an existing TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    if isinstance(settings.get("plugins"), dict):
+        settings["plugin_options"] = settings.pop("plugins")
+    return settings
+
+
+def assignment(text: str) -> dict[str, Any]:
+    """`a.b=VALUE` as nested settings; VALUE is TOML where it parses, else text. Raises ConfigError."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: write it as NAME=VALUE, for example --set trainer.learning_rate=1e-4")
+    try:
+        parsed: Any = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for part in reversed(key.strip().split(".")):
+        parsed = {part: parsed}
+    if "plugins" in parsed and isinstance(parsed["plugins"], dict):
+        parsed["plugin_options"] = parsed.pop("plugins")
+    return dict(parsed)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted name, old, new) of every setting that differs between two configurations as JSON."""
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from differences(before, after, f"{prefix}{key}.")
+        elif before != after:
+            yield f"{prefix}{key}", before, after

@@ -1,0 +1,95 @@
+"""The run directory: where a run lives on disk, how it is made, and under which conditions it is taken up again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from azr_core import checkpoint
+from azr_core.config import RESUMABLE, RunConfig, differences
+from azr_core.errors import RunError, nearest
+from azr_core.store import RunStore
+
+
+class RunDirectory:
+    """`runs/NAME/`: config.json, plugins.json, run.db, checkpoints/, report/, run.log."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def log(self) -> Path:
+        """Tracebacks and the output of workers."""
+        return self.path / "run.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the sealed checkpoints."""
+        return self.path / "checkpoints"
+
+    def open_store(self) -> RunStore:
+        """The run's database."""
+        return RunStore(self.path / "run.db")
+
+    def config(self) -> dict[str, Any]:
+        """The resolved configuration the run was started with. Raises RunError."""
+        try:
+            settings: dict[str, Any] = json.loads((self.path / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} is no run directory ({error})") from None
+        return settings
+
+    def create(self, config: RunConfig, plugins: Sequence[Mapping[str, str]]) -> None:
+        """Make the directory. Raises RunError where one of that name holds a run, or the disk is full."""
+        if (self.path / "config.json").exists():
+            raise RunError(f"the run {self.path.name} exists in {self.path.parent}; go on with --resume, or choose another --name")
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            (self.path / "plugins.json").write_text(json.dumps(list(plugins), indent=1))
+            (self.path / "config.json").write_text(config.model_dump_json(indent=1))
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror}; free some space or choose another --runs-dir") from error
+
+    def take_up(self, config: RunConfig) -> None:
+        """Accept a resume with this configuration. Raises RunError that lists what differs and may not."""
+        changed = [
+            f"{name} was {before!r}, is {after!r}"
+            for name, before, after in differences(self.config(), json.loads(config.model_dump_json()))
+            if name.partition(".")[0] not in RESUMABLE
+        ]
+        if changed:
+            raise RunError(f"--resume continues {self.path.name} as it was; start a new run to change this: {'; '.join(changed)}")
+        (self.path / "config.json").write_text(config.model_dump_json(indent=1))
+
+    def rewind(self, store: RunStore) -> int:
+        """Drop what lies after the last whole checkpoint; returns its step, 0 where there is none."""
+        stored = {step for step, _ in store.steps()}
+        usable = [step for step in checkpoint.sealed(self.checkpoints) if step in stored]
+        last = usable[-1] if usable else 0
+        store.truncate(last if usable else -1)
+        return last
+
+
+def find(run: str, runs_dir: Path) -> RunDirectory:
+    """A run by name or folder. Raises RunError with the nearest name."""
+    for path in (runs_dir / run, Path(run)):
+        if (path / "config.json").is_file():
+            return RunDirectory(path)
+    raise RunError(f"no run {run!r} in {runs_dir}; {nearest(run, names(runs_dir))}")
+
+
+def names(runs_dir: Path) -> list[str]:
+    """Names of the runs in a folder, oldest first."""
+    made = {path.parent.name: path.stat().st_mtime for path in runs_dir.glob("*/config.json")}
+    return sorted(made, key=made.__getitem__)
+
+
+def fresh_name(runs_dir: Path, plugins: Sequence[str]) -> str:
+    """The next free name such as `python-001`."""
+    stem = "-".join(Path(plugin).stem for plugin in plugins) or "run"
+    number = 1
+    while (runs_dir / f"{stem}-{number:03d}").exists():
+        number += 1
+    return f"{stem}-{number:03d}"

@@ -1,0 +1,30 @@
+"""What a run tells whoever watches it: the terminal, a log, a test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from azr_core.types import Evaluation, StepReport
+
+
+class Listener:
+    """Hears of a run's progress. Every method does nothing unless overridden."""
+
+    def plan(self, lines: Mapping[str, str]) -> None:
+        """The plan, before any work: label to text."""
+
+    def phase(self, title: str, done: int, total: int) -> None:
+        """Progress of a piece of work other than a step (evaluation, seeds, loading)."""
+
+    def step(self, report: StepReport, total_steps: int, remaining_s: float | None) -> None:
+        """A step is stored. remaining_s: estimate of the time to the end."""
+
+    def evaluated(self, evaluations: Sequence[Evaluation]) -> None:
+        """Held-out accuracy was measured."""
+
+    def note(self, text: str) -> None:
+        """Something worth a line: a warning, a filled batch, a checkpoint."""
+
+    def finished(self, run: Path, stopped: bool) -> None:
+        """The run ended; stopped: before its last step, so it can be resumed."""

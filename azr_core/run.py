@@ -1,0 +1,121 @@
+"""The composition root: what the user asked for becomes plugins, a configuration, and work in a directory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from azr_core.config import RunConfig, merge, parse
+from azr_core.directory import RunDirectory, find, fresh_name, names
+from azr_core.documents import documents
+from azr_core.errors import ConfigError, RunError, nearest
+from azr_core.plugins import Plugins, installed, load
+from azr_core.progress import Listener
+from azr_core.prompts import Prompts
+from azr_core.runner import Runner
+from azr_core.types import Evaluation
+
+PARTS = ("buffer", "reward", "trainer")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for. settings: nested, of preset, file and flags, later ones already merged over earlier."""
+
+    plugins: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    runs_dir: Path = Path("runs")
+    resume: bool = False
+
+
+def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugins]:
+    """The whole configuration and the loaded plugins. Plugins' defaults lie under everything the user set."""
+    named = request.plugins or tuple(request.settings.get("plugins", ()))
+    if not named:
+        raise ConfigError("no plugin named; say which domain to play, for example --plugin python")
+    plugins = load([*named, *(name for name in _part_names(request.settings) if name not in named)], log)
+    settings = merge(plugins.defaults(request.settings), request.settings, {"plugins": named})
+    return parse(RunConfig, settings, "configuration"), plugins
+
+
+def start(request: Request, listener: Listener) -> Path:
+    """Play a run, or go on with one, and return its directory. Raises UsageError."""
+    directory = _resumed(request) if request.resume else RunDirectory(request.runs_dir / (request.name or _fresh(request)))
+    if request.resume:
+        request = Request(request.plugins, merge(directory.config(), request.settings), request.name, request.runs_dir, True)
+    config, plugins = resolve(request, directory.log if request.resume else None)
+    if request.resume:
+        directory.take_up(config)
+    else:
+        directory.create(config, plugins.listing())
+    with _running(config, plugins, directory, listener) as runner:
+        listener.plan(runner.describe())
+        stopped = runner.play_all()
+    listener.finished(directory.path, stopped)
+    return directory.path
+
+
+def plan(request: Request) -> Mapping[str, str]:
+    """What `start` would do, without playing or leaving anything behind."""
+    config, plugins = resolve(request)
+    with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), Listener()) as runner:
+        return runner.describe() | {"run": str(request.runs_dir / (request.name or _fresh(request)))}
+
+
+def evaluate_model(request: Request, listener: Listener, benchmarks: Sequence[str] | None = None) -> list[Evaluation]:
+    """Held-out accuracy of the request's model. Raises ConfigError for a benchmark that no plugin brings."""
+    config, plugins = resolve(request)
+    with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), listener) as runner:
+        known = {benchmark.name: benchmark for benchmark in runner.benchmarks}
+        for name in benchmarks or ():
+            if name not in known:
+                raise ConfigError(f"no benchmark {name!r}; {nearest(name, known)}")
+        runner.evaluator.benchmarks = [known[name] for name in benchmarks or known]
+        listener.plan(runner.trainer.describe())
+        return runner.evaluator.full(runner.trainer.policy, 0)
+
+
+def warmup(request: Request, out: Path, minutes: float, listener: Listener) -> None:
+    """Teach a model the plugins' environments from their procedural demonstrations, and write it to `out`."""
+    config, plugins = resolve(request)
+    environments = list(plugins.environments(config).values())
+    try:
+        plugins.trainer(config).warmup(lambda seed: documents(environments, Prompts(config.style), seed), out, minutes, listener)
+    finally:
+        plugins.close()
+
+
+@contextmanager
+def _running(config: RunConfig, plugins: Plugins, directory: RunDirectory, listener: Listener) -> Iterator[Runner]:
+    runner = None
+    try:
+        runner = Runner(config, plugins, directory, listener)
+        yield runner
+    finally:
+        if runner:
+            runner.close()
+        plugins.close()
+
+
+def _part_names(settings: Mapping[str, Any]) -> list[str]:
+    """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
+    defaults = {part: RunConfig.model_fields[part].default.name for part in PARTS}
+    chosen = [settings.get(part, {}).get("name", defaults[part]) for part in PARTS]
+    available = {plugin.name for plugin in installed()}
+    return [name for name in chosen if name in available]
+
+
+def _fresh(request: Request) -> str:
+    return fresh_name(request.runs_dir, request.plugins or tuple(request.settings.get("plugins", ())))
+
+
+def _resumed(request: Request) -> RunDirectory:
+    made = names(request.runs_dir)
+    if not request.name and not made:
+        raise RunError(f"nothing to resume in {request.runs_dir}; start a run without --resume")
+    return find(request.name or made[-1], request.runs_dir)

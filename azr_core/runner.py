@@ -1,0 +1,166 @@
+"""One run from its first step to its last: plays, stores, measures, and can be taken up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from azr_core import checkpoint
+from azr_core.config import RunConfig
+from azr_core.directory import RunDirectory
+from azr_core.engine import Parts, SelfPlay
+from azr_core.evaluate import Evaluator
+from azr_core.interfaces import Policy, Trainer
+from azr_core.interrupt import Interrupt
+from azr_core.metrics import step_metrics
+from azr_core.plugins import Plugins
+from azr_core.progress import Listener
+from azr_core.store import RunStore
+from azr_core.types import Episode, Evaluation, Outcome, StepReport
+from azr_core.verification import Verification
+
+REHEARSAL = 32  # replies an environment before a run, to see that the model can propose at all
+
+
+class Runner:
+    """One run from its first step to its last, in its directory."""
+
+    def __init__(self, config: RunConfig, plugins: Plugins, directory: RunDirectory, listener: Listener) -> None:
+        self.config = config
+        self.plugins = plugins
+        self.directory = directory
+        self.listener = listener
+        self.store: RunStore = directory.open_store()
+        self.benchmarks = plugins.benchmarks(config)
+        self.verification = Verification(config, plugins, directory.log)
+        self.engine = SelfPlay(
+            config,
+            Parts(plugins.environments(config), plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks),
+        )
+        self.protection = {line for environment in self.engine.environments.values() if (line := environment.verifier.protection())}
+        self.trainer: Trainer = plugins.trainer(config)
+        self.evaluator = Evaluator(config, self.benchmarks, self.verification, listener)
+        self.interrupt = Interrupt()
+        self.episodes: list[Episode] = []
+        self.before = float(self.store.get_note("wall_s") or 0.0)
+        self.started = self.step_started = time.monotonic()
+
+    def play_all(self) -> bool:
+        """Play from where the directory stands to the last step; true if stopped before it."""
+        first = self._begin() + 1
+        with self.interrupt:
+            if self.config.evaluation.final and not self.store.evaluations():
+                self._measured(self.evaluator.full(self.trainer.policy, first - 1))
+            self.step_started = time.monotonic()
+            if first <= self.config.steps:
+                self.trainer.fit(self._play, self._after, first, self.config.steps)
+            last = self.store.last_step()
+            if self.config.evaluation.final and last >= first and not self.interrupt.asked:
+                self._measured(self.evaluator.full(self.trainer.policy, last))
+        self._note_times()
+        return self.interrupt.asked
+
+    def close(self) -> None:
+        """Release processes and files."""
+        self.verification.close()
+        for environment in self.engine.environments.values():
+            environment.verifier.close()
+        self.store.close()
+        self.plugins.close()
+
+    def describe(self) -> dict[str, str]:
+        """The plan: label to text."""
+        config = self.config
+        prompts = ", ".join(f"{name} {quota}" if quota else f"{name} held out" for name, quota in self.engine.quotas.items())
+        limit = f", at most {config.minutes:g} min" if config.minutes else ""
+        held_out = ", ".join(f"{benchmark.name} ({sum(map(len, benchmark.tasks.values()))})" for benchmark in self.benchmarks)
+        return {
+            "run": str(self.directory.path),
+            **self.trainer.describe(),
+            "prompts a step": prompts,
+            "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}",
+            "steps": f"{config.steps}{limit}, seed {config.seed}",
+            "held out": held_out or "nothing: no plugin brings a benchmark",
+            "protection": "; ".join(sorted(self.protection)) or "none needed",
+        }
+
+    def _begin(self) -> int:
+        last = self.directory.rewind(self.store)
+        self.engine.restore(self.store.tasks({name: env.task_type for name, env in self.engine.environments.items()}), self.store.rewarded())
+        if last:
+            checkpoint.read(self.directory.checkpoints, last, self.trainer.load)
+            self.listener.note(f"taken up after step {last}")
+            return last
+        for note in self.engine.seed():
+            self.listener.note(note)
+        if self.config.tasks_from == "proposer":
+            self._rehearse(self.trainer.policy)
+        return 0
+
+    def _rehearse(self, policy: Policy) -> None:
+        self.listener.phase("asking for a few tasks", 0, 1)
+        quotas = {name: REHEARSAL for name, quota in self.engine.quotas.items() if quota}
+        started = time.monotonic()
+        episodes = self.engine.propose(policy, quotas)
+        seconds = time.monotonic() - started
+        self.listener.phase("asking for a few tasks", 1, 1)
+        valid = {name: 0 for name in quotas}
+        for episode in episodes:
+            valid[episode.environment] += episode.outcome in (Outcome.ADMITTED, Outcome.DUPLICATE)
+        share = ", ".join(f"{name} {count / REHEARSAL:.0%}" for name, count in valid.items())
+        self.listener.note(f"valid among {REHEARSAL} proposals each: {share} ({seconds:.1f} s)")
+        for name, count in valid.items():
+            if not count:
+                self.listener.note(f"{name}: no valid proposal; choose a stronger --model, or teach this one with azr warmup")
+        self.engine.clock.take()
+
+    def _play(self, policy: Policy, step: int) -> list[Episode]:
+        self.episodes = self.engine.step(policy, step)
+        return self.episodes
+
+    def _after(self, step: int, trained: Mapping[str, float]) -> bool:
+        records = self.engine.take_records()
+        skeletons = {str(index): record.skeleton for index, record in enumerate(records) if record.skeleton and record.step == step}
+        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | dict(trained)
+        spent = self.engine.clock.take()
+        metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}
+        metrics["seconds/step"] = time.monotonic() - self.step_started
+        known = sum(metrics.get(f"seconds/{activity}", 0.0) for activity in ("generate", "verify", "train"))
+        metrics["seconds/other"] = max(0.0, metrics["seconds/step"] - known)
+        self._note_times()
+        self.store.commit(step, self.episodes, records, metrics)
+        report = StepReport(step, self.episodes, metrics)
+        self.plugins.step(report)
+        stop = self.interrupt.asked or self._time_is_up()
+        last = stop or step == self.config.steps
+        self.listener.step(report, self.config.steps, self._remaining(step))
+        if last or step % self.config.checkpoint_every == 0:
+            checkpoint.write(self.directory.checkpoints, step, self.trainer.save, self.config.keep_checkpoints)
+        every = self.config.evaluation.every
+        if every and step % every == 0 and not last:
+            self._measured(self.evaluator.light(self.trainer.policy, step))
+        self.step_started = time.monotonic()
+        return stop
+
+    def _measured(self, evaluations: Sequence[Evaluation]) -> None:
+        self.store.add_evaluations(evaluations)
+        spent = self.evaluator.clock.take()
+        for activity, seconds in spent.items():
+            note = f"evaluation_{activity}_s"
+            self.store.set_note(note, float(self.store.get_note(note) or 0.0) + seconds)
+        self.store.set_note("evaluation_s", float(self.store.get_note("evaluation_s") or 0.0) + sum(spent.values()))
+        self.listener.evaluated(evaluations)
+
+    def _wall(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+    def _note_times(self) -> None:
+        self.store.set_note("wall_s", self._wall())
+
+    def _time_is_up(self) -> bool:
+        return self.config.minutes is not None and self._wall() >= 60 * self.config.minutes
+
+    def _remaining(self, step: int) -> float | None:
+        recent = [metrics["seconds/step"] for _, metrics in self.store.steps()[-20:]]
+        by_steps = (self.config.steps - step) * sum(recent) / len(recent)
+        return by_steps if self.config.minutes is None else min(by_steps, max(0.0, 60 * self.config.minutes - self._wall()))

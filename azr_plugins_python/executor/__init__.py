@@ -1,0 +1,25 @@
+"""The sandboxed executor: runs programs that nobody has read, and the values that go in and come out of them."""
+
+from azr_plugins_python.executor.host import Executor
+from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, Value
+from azr_plugins_python.executor.literals import LiteralError, parse_arguments, parse_literal, unwrap_call
+from azr_plugins_python.executor.values import canonical, display, equal
+
+__all__ = [
+    "Call",
+    "Executor",
+    "Job",
+    "Limits",
+    "LiteralError",
+    "Protection",
+    "Result",
+    "SandboxUnavailable",
+    "Status",
+    "Value",
+    "canonical",
+    "display",
+    "equal",
+    "parse_arguments",
+    "parse_literal",
+    "unwrap_call",
+]

@@ -1,0 +1,114 @@
+"""Runs one job inside the jail. Shares a process with the program, so it trusts no builtin that the program could replace.
+
+Everything it uses is captured here before the program exists. A program that reaches in and breaks it breaks only its own job: gold values
+are not here, the exit status is seen by the kernel, and the host believes nothing but well-formed answers to a number it drew itself.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+import sys
+from collections.abc import Callable
+from types import CodeType
+
+from azr_plugins_python.executor import wire
+
+Namespace = dict[str, object]
+Send = Callable[[bytes], object]
+
+PRELOADED = (
+    "__future__ abc array base64 binascii bisect cmath collections collections.abc contextlib copy dataclasses decimal difflib enum fractions "
+    "functools graphlib heapq io itertools json keyword math numbers operator os pprint queue random re statistics string struct sys textwrap "
+    "timeit types typing unicodedata zlib"
+).split()
+"""Modules that the zygote imports before it is locked; nothing else can be imported from disk afterwards."""
+_WITHHELD = ("open", "input", "breakpoint", "exit", "quit", "help", "copyright", "credits", "license")
+_importable = frozenset(name.partition(".")[0] for name in PRELOADED)
+_hidden = ("ctypes", "_ctypes", "signal", "_signal", "resource", "posix", "subprocess", "socket", "_socket")
+
+_compile, _exec, _type, _import = compile, exec, type, builtins.__import__
+_BaseException, _MemoryError, _MISSING = BaseException, MemoryError, object()
+_parse = json.loads
+_pack, _encode, _build = wire.pack_answer, wire.encode, wire.build
+_TooLarge, _Unsupported, _RecursionError, _isinstance = wire.TooLarge, wire.Unsupported, RecursionError, isinstance
+_type_name = type.__dict__["__name__"].__get__
+OK, ERROR, MEMORY, UNSUPPORTED, TOO_LARGE, SYNTAX, NO_ENTRY = range(len(wire.KINDS))
+
+
+def _guarded_import(name: str, *rest: object) -> object:
+    """The import allow-list. Policy, not security: it keeps tasks to modules that exist on every machine."""
+    level = rest[3] if len(rest) > 3 else 0
+    if level or name.partition(".")[0] not in _importable:
+        raise ImportError(f"module {name[:100]!r} is not available to programs")
+    return _import(name, *rest)  # type: ignore[arg-type]
+
+
+def _no_input(*_: object) -> str:
+    raise EOFError("programs have no input")
+
+
+_open_builtins: Namespace = dict(vars(builtins))
+_guarded_builtins: Namespace = {name: item for name, item in _open_builtins.items() if name not in _WITHHELD}
+_guarded_builtins["__import__"] = _guarded_import
+_guarded_builtins["input"] = _no_input
+
+
+def hide_modules() -> None:
+    """Takes the modules that the jail itself needed out of a guarded program's sight."""
+    for name in _hidden:
+        sys.modules.pop(name, None)
+
+
+def run_job(order: wire.Order, send: Send) -> None:
+    """Compiles the program and makes its calls, sending one answer for each."""
+    identity, names = order.identity, _guarded_builtins if order.guarded else _open_builtins
+    try:
+        code = _compile(order.program.decode("utf-8", "surrogatepass"), "<program>", "exec", 0, True)
+    except _BaseException as error:  # SyntaxError, ValueError, RecursionError, MemoryError: all say the text does not compile
+        send(_pack(identity, 0, SYNTAX, _name_of(_type(error))))
+        return
+    entry, calls = _parse(order.calls)
+    number = 0
+    for call in calls * order.repeats:
+        kind, payload = _answer(code, entry, call, names)
+        send(_pack(identity, number, kind, payload))
+        number += 1
+
+
+def _answer(code: CodeType, entry: str, call: list[object], names: Namespace) -> tuple[int, bytes]:
+    """One call in a fresh namespace with fresh arguments."""
+    positional, keywords = call
+    try:
+        namespace: Namespace = {"__name__": "program", "__builtins__": names.copy()}
+        arguments, named = _build(positional), _build(keywords)
+        _exec(code, namespace)
+        function = namespace.get(entry, _MISSING)
+        if function is _MISSING:
+            return NO_ENTRY, b""
+        value = function(*arguments, **named)  # type: ignore[operator, misc]
+    except _MemoryError:
+        return MEMORY, b"MemoryError"
+    except _BaseException as error:  # the program's own, SystemExit and KeyboardInterrupt included
+        return ERROR, _name_of(_type(error))
+    return _represent(value)
+
+
+def _represent(value: object) -> tuple[int, bytes]:
+    try:
+        return OK, _encode(value).encode()
+    except (_TooLarge, _RecursionError, ValueError):
+        return TOO_LARGE, b""
+    except _Unsupported as error:
+        return UNSUPPORTED, _name_of(error.args[0])
+    except _MemoryError:
+        return MEMORY, b"MemoryError"
+    except _BaseException as error:  # a container that finalisers change while it is read
+        return UNSUPPORTED, _name_of(_type(error))
+
+
+def _name_of(kind: type) -> bytes:
+    try:
+        return bytes(_type_name(kind)[:100], "utf-8", "replace")
+    except _BaseException:
+        return b""

@@ -1,0 +1,58 @@
+"""From jobs to tickets and back: checks and encodes arguments on the host, and puts the outcome of every call in its place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from azr_plugins_python.executor import wire
+from azr_plugins_python.executor.limits import Call, Job, Limits, Result, Status, summarize
+from azr_plugins_python.executor.literals import LiteralError, parse_arguments
+from azr_plugins_python.executor.slot import Ticket
+
+
+@dataclass
+class Sheet:
+    """A job prepared: its ticket, if anything is to be run, and the calls that were refused on the host."""
+
+    ticket: Ticket | None
+    count: int
+    """Calls expected in the result: those of the job, times its repeats."""
+    refused: dict[int, Call] = field(default_factory=dict)
+
+
+def fill(job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int = 1, slot: int | None = None) -> Sheet:
+    """Prepares a job. What is no literal becomes `bad_input`, and what does not fit the wire `program_too_large`, without being sent."""
+    program = job.program.encode("utf-8", "surrogatepass")
+    encoded: list[str] = []
+    refused: dict[int, Call] = {}
+    for index, text in enumerate(job.arguments):
+        try:
+            encoded.append(_encode_arguments(text))
+        except (LiteralError, wire.TooLarge) as error:
+            refused.update({index + turn * len(job.arguments): Call(Status.bad_input, None, str(error)) for turn in range(repeats)})
+    count = len(job.arguments) * repeats
+    if refused and len(refused) == count:
+        return Sheet(None, count, refused)
+    calls = f"[{json.dumps(job.entry)},[{','.join(encoded)}]]"
+    order = wire.Order(0, cpu_s, guarded, repeats, program, calls)
+    if len(program) > limits.program_bytes or len(order.pack()) > wire.JOB_BYTES:
+        return Sheet(None, count, {index: Call(Status.program_too_large) for index in range(max(1, count))})
+    return Sheet(Ticket(order, len(encoded) * repeats, slot), count, refused)
+
+
+def _encode_arguments(text: str) -> str:
+    positional, keywords = parse_arguments(text)
+    return f"[{wire.encode(positional)},{wire.encode(keywords)}]"
+
+
+def settle(sheet: Sheet) -> Result:
+    """The job's result, with refused calls where they stood."""
+    if sheet.ticket is None:
+        return summarize(tuple(sheet.refused.values()))
+    answered = sheet.ticket.settle()
+    if not sheet.count:  # a job of no calls still says whether its program compiles
+        return Result(answered[0].status, (), answered[0].reason) if answered else Result(Status.ok, (), "", sheet.ticket.cpu_s)
+    remaining = iter(answered)
+    calls = tuple(sheet.refused.get(index) or next(remaining) for index in range(sheet.count))
+    return summarize(calls, sheet.ticket.cpu_s)
