@@ -56,6 +56,14 @@ def installed() -> list[Installed]:
     return sorted(found, key=lambda plugin: plugin.name)
 
 
+def distribution_version() -> str:
+    """The version of azr itself."""
+    try:
+        return importlib.metadata.version("azr")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
 def is_path(name: str) -> bool:
     """Whether a plugin's name is the path of a file."""
     return name.endswith(".py")

@@ -13,14 +13,13 @@ from typing import Any, TypeVar
 import pluggy
 
 from azr_core import hookspecs
-from azr_core.config import Part, RunConfig, merge, parse
-from azr_core.config import Options as OptionsBase
+from azr_core.config import Options, Part, RunConfig, merge, parse
 from azr_core.errors import ConfigError, PluginError, UsageError, nearest
 from azr_core.interfaces import Buffer, Environment, Proposer, RewardShaper, Trainer, Verifier
-from azr_core.loading import Loaded, first_line, import_plugin, installed, is_path, write_traceback
+from azr_core.loading import Loaded, distribution_version, first_line, import_plugin, installed, is_path, write_traceback
 from azr_core.types import Benchmark, StepReport
 
-O = TypeVar("O", bound=OptionsBase)  # noqa: E741
+O = TypeVar("O", bound=Options)  # noqa: E741
 
 CORE = "azr_core"
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("azr_"))
@@ -36,7 +35,7 @@ class Plugins:
         self.names = tuple(names)
         self._loaded = tuple(loaded)
         self._log = log
-        self._verifiers: dict[int, Verifier[Any, Any]] = {}
+        self._shipped: dict[tuple[str, int], tuple[str, Verifier[Any, Any]]] = {}
         self._manager = pluggy.PluginManager("azr")
         self._manager.add_hookspecs(hookspecs)
         for plugin in loaded:
@@ -55,39 +54,36 @@ class Plugins:
         for plugin, answer in self._ask("azr_environments", config=config):
             for environment in _items("azr_environments", plugin, answer, Environment):
                 _check_environment(plugin, environment)
-                if environment.name in owners:
-                    raise PluginError(
-                        f"environment {environment.name!r} is brought by two plugins, {owners[environment.name]!r} and {plugin!r}; load one of them"
-                    )
-                owners[environment.name] = plugin
+                _claim(owners, "environment", environment.name, plugin)
                 found[environment.name] = self._replaced(environment, config)
         return dict(sorted(found.items()))
 
     def benchmarks(self, config: RunConfig) -> list[Benchmark]:
         """All benchmarks, sorted by name."""
         owners: dict[str, str] = {}
-        found = []
+        found: list[Benchmark] = []
         for plugin, answer in self._ask("azr_benchmarks", config=config):
             for benchmark in _items("azr_benchmarks", plugin, answer, Benchmark):
-                other = owners.setdefault(benchmark.name, plugin)
-                if benchmark.name in {known.name for known in found}:
-                    raise PluginError(f"benchmark {benchmark.name!r} is brought twice, by {other!r} and {plugin!r}; load one of them")
+                _claim(owners, "benchmark", benchmark.name, plugin)
                 for environment in benchmark.environments.values():
-                    self._keep(environment.verifier)
+                    self._shipped.setdefault((environment.name, id(environment.verifier)), (benchmark.name, environment.verifier))
                 found.append(benchmark)
         return sorted(found, key=lambda benchmark: benchmark.name)
 
     def buffer(self, config: RunConfig) -> Buffer:
         """The buffer the configuration names."""
-        return self._part("azr_buffer", config.buffer, config, Buffer)
+        buffer: Buffer = self._part("azr_buffer", config.buffer, config, Buffer)
+        return buffer
 
     def shaper(self, config: RunConfig) -> RewardShaper:
         """The reward shaper the configuration names."""
-        return self._part("azr_reward_shaper", config.reward, config, RewardShaper)
+        shaper: RewardShaper = self._part("azr_reward_shaper", config.reward, config, RewardShaper)
+        return shaper
 
     def trainer(self, config: RunConfig) -> Trainer:
         """The trainer the configuration names."""
-        return self._part("azr_trainer", config.trainer, config, Trainer)
+        trainer: Trainer = self._part("azr_trainer", config.trainer, config, Trainer)
+        return trainer
 
     def step(self, report: StepReport) -> None:
         """Tell every plugin of a stored step."""
@@ -97,17 +93,19 @@ class Plugins:
         """Name, version and hash of the sources of every plugin, for the run directory."""
         return [{"name": plugin.name, "version": plugin.version, "sha256": plugin.sha256} for plugin in self._loaded]
 
+    def origin(self, environment: Environment) -> str | None:
+        """Where another process finds this environment's verifier: a benchmark's name, "" for the run's own, None for a stranger."""
+        found = self._shipped.get((environment.name, id(environment.verifier)))
+        return found[0] if found else None
+
     def close(self) -> None:
         """Close the verifiers handed out and forget the modules imported from files."""
-        for verifier in self._verifiers.values():
+        for verifier in {id(verifier): verifier for _, verifier in self._shipped.values()}.values():
             verifier.close()
-        self._verifiers.clear()
+        self._shipped.clear()
         for plugin in self._loaded:
             if getattr(plugin.plugin, "__name__", "").startswith("_azr_plugin_"):
                 sys.modules.pop(plugin.plugin.__name__, None)
-
-    def _keep(self, verifier: Verifier[Any, Any]) -> None:
-        self._verifiers[id(verifier)] = verifier
 
     def _check_options(self, config: RunConfig) -> None:
         known = {plugin.name for plugin in self._loaded}
@@ -118,13 +116,13 @@ class Plugins:
 
     def _replaced(self, environment: Environment, config: RunConfig) -> Environment:
         kinds: dict[str, type] = {"proposer": Proposer, "verifier": Verifier}
-        parts = {}
-        for field, kind in kinds.items():
-            self._keep(environment.verifier)
-            part = self._one(f"azr_{field}", environment.name, kind, environment=environment, config=config)
-            parts |= {} if part is None else {field: part}
-        replaced = dataclasses.replace(environment, **parts)
-        self._keep(replaced.verifier)
+        answers = {
+            field: self._one(f"azr_{field}", environment.name, kind, environment=environment, config=config)
+            for field, kind in kinds.items()
+        }
+        replaced = dataclasses.replace(environment, **{field: part for field, part in answers.items() if part is not None})
+        for verifier in (environment.verifier, replaced.verifier):
+            self._shipped[environment.name, id(verifier)] = ("", verifier)
         return replaced
 
     def _part(self, hook: str, part: Part, config: RunConfig, kind: type) -> Any:
@@ -132,13 +130,15 @@ class Plugins:
         if answer is None:
             what = hook.removeprefix("azr_").replace("_", " ")
             asked = ", ".join(plugin.name for plugin in self._loaded)
-            raise PluginError(f"no loaded plugin has a {what} named {part.name!r} (asked: {asked}); mend the name or load the plugin that has it")
+            raise PluginError(
+                f"no loaded plugin has a {what} named {part.name!r} (asked: {asked}); mend the name or load the plugin that has it"
+            )
         return answer
 
     def _one(self, hook: str, name: str, kind: type, **arguments: Any) -> Any:
         answers = self._ask(hook, **arguments)
         if len(answers) > 1:
-            raise PluginError(f"{hook} for {name!r} is answered by two plugins, {answers[0][0]!r} and {answers[1][0]!r}; load one of them")
+            _claim({name: answers[0][0]}, hook, name, answers[1][0])
         return _checked(hook, *answers[0], kind) if answers else None
 
     def _ask(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
@@ -152,7 +152,9 @@ class Plugins:
                 raise
             except Exception as error:
                 write_traceback(error, self._log)
-                raise PluginError(f"plugin {implementation.plugin_name!r} failed in {hook}: {type(error).__name__}: {first_line(error)}") from error
+                raise PluginError(
+                    f"plugin {implementation.plugin_name!r} failed in {hook}: {type(error).__name__}: {first_line(error)}"
+                ) from error
             if answer is not None:
                 answers.append((implementation.plugin_name, answer))
         return answers
@@ -160,24 +162,83 @@ class Plugins:
 
 def load(names: Sequence[str], log: Path | None = None) -> Plugins:
     """Import the named plugins, and what they require before them, and nothing else. Raises PluginError."""
+    names = [str(Path(name).resolve()) if is_path(name) else name for name in names]
     loaded = [_core()]
     seen: set[str] = set()
 
     def bring(name: str) -> None:
-        name = str(Path(name).resolve()) if is_path(name) else name
         if name in seen:
             return
         seen.add(name)
         plugin = import_plugin(name, log)
         for required in _requirements(plugin):
-            bring(required)
+            bring(str((Path(name).parent / required).resolve()) if is_path(required) else required)
         loaded.append(plugin)
 
     for name in names:
         bring(name)
-    return Plugins(loaded, [str(Path(name).resolve()) if is_path(name) else name for name in names], log)
+    return Plugins(loaded, names, log)
 
 
 def plugin_options(config: RunConfig, name: str, model: type[O]) -> O:
     """A plugin's own options, from `[plugins.NAME]`. Raises ConfigError."""
     return parse(model, config.plugin_options.get(name, {}), f"[plugins.{name}]")
+
+
+def _core() -> Loaded:
+    from azr_core import defaults  # here, because the defaults are a plugin like any other: loaded, not built in
+
+    return Loaded(CORE, defaults, distribution_version(), tuple(sorted(Path(__file__).parent.rglob("*.py"))))
+
+
+def _requirements(plugin: Loaded) -> tuple[str, ...]:
+    required = getattr(plugin.plugin, "azr_requires", ())
+    if not isinstance(required, tuple) or not all(isinstance(name, str) for name in required):
+        raise PluginError(f"plugin {plugin.name!r}: azr_requires = {required!r} must be a tuple of plugin names")
+    return required
+
+
+def _register(manager: pluggy.PluginManager, plugin: Loaded) -> None:
+    """Register a plugin after checking that every hook it means to implement exists. Raises PluginError."""
+    for attribute in dir(plugin.plugin):
+        marks = manager.parse_hookimpl_opts(plugin.plugin, attribute)
+        if marks is None:
+            if attribute.startswith("azr_") and inspect.isroutine(getattr(plugin.plugin, attribute)):
+                raise PluginError(f"plugin {plugin.name!r}: the function {attribute} is not a hook yet; mark it with @azr.hookimpl")
+            continue
+        hook = marks["specname"] or attribute
+        if hook not in HOOKS:
+            raise PluginError(f"plugin {plugin.name!r}: there is no hook {hook!r}; {nearest(hook, HOOKS)}")
+        if marks["wrapper"] or marks["hookwrapper"]:
+            raise PluginError(f"plugin {plugin.name!r}: {hook} is a wrapper; azr asks each plugin by itself, return a value instead")
+    try:
+        manager.register(plugin.plugin, name=plugin.name)
+    except pluggy.PluginValidationError as error:
+        raise PluginError(f"plugin {plugin.name!r} breaks the contract of a hook: {' '.join(str(error).split())}") from error
+    except ValueError:
+        raise PluginError(f"two plugins are named {plugin.name!r}; rename one of the files") from None
+
+
+def _claim(owners: dict[str, str], what: str, name: str, plugin: str) -> None:
+    if name in owners:
+        raise PluginError(f"{what} {name!r} comes from two plugins, {owners[name]!r} and {plugin!r}; load one of them")
+    owners[name] = plugin
+
+
+def _checked(hook: str, plugin: str, answer: Any, kind: type) -> Any:
+    if not isinstance(answer, kind):
+        raise PluginError(f"plugin {plugin!r}: {hook} returned {type(answer).__name__}, not {kind.__name__}")
+    return answer
+
+
+def _items(hook: str, plugin: str, answer: Any, kind: type) -> list[Any]:
+    if isinstance(answer, str) or not isinstance(answer, Sequence):
+        raise PluginError(f"plugin {plugin!r}: {hook} returned {type(answer).__name__}, not a list of {kind.__name__}")
+    return [_checked(hook, plugin, item, kind) for item in answer]
+
+
+def _check_environment(plugin: str, environment: Environment) -> None:
+    if not _NAME.fullmatch(environment.name):
+        raise PluginError(f"plugin {plugin!r}: environment name {environment.name!r} is not of the form domain/kind in small letters")
+    _checked("azr_environments (proposer)", plugin, environment.proposer, Proposer)
+    _checked("azr_environments (verifier)", plugin, environment.verifier, Verifier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -30,15 +31,18 @@ def smoothed(values: Sequence[float], window: int) -> list[float]:
     return [sum(part) / len(part) for part in around]
 
 
-def sparkline(values: Sequence[float], width: int, low: float = 0.0, high: float = 1.0) -> str:
-    """Values between low and high as block characters, newest last, averaged down to `width` characters."""
+def sparkline(values: Sequence[float], width: int, span: float = 0.2) -> str:
+    """Values as block characters, newest last, averaged down to `width` characters.
+
+    The scale runs from the lowest to the highest of the averages, and over `span` at least, so that noise stays flat.
+    """
     if not values:
         return ""
     count = min(width, len(values))
     edges = [index * len(values) // count for index in range(count + 1)]
-    means = [sum(values[left:right]) / (right - left) for left, right in zip(edges, edges[1:], strict=False)]
-    scale = (len(BARS) - 1) / (high - low)
-    return "".join(BARS[min(len(BARS) - 1, max(0, round((value - low) * scale)))] for value in means)
+    means = [sum(values[left:right]) / (right - left) for left, right in pairwise(edges)]
+    middle, half = (max(means) + min(means)) / 2, max(max(means) - min(means), span) / 2
+    return "".join(BARS[round((len(BARS) - 1) * (value - middle + half) / (2 * half))] for value in means)
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""Python programs as tasks: deduction, abduction and induction."""

@@ -80,5 +80,5 @@ def _name(text: str, allowed: Collection[Name]) -> Name:
     for name in allowed:
         if text.lower() == name:
             return name
-    known = ", ".join(allowed)
-    raise azr.FormatError(f"unexpected block {text[:20]!r}, known here: {known}" if text else f"a block without a name, known here: {known}")
+    found = f"unexpected block {text[:20]!r}" if text else "a block without a name"
+    raise azr.FormatError(f"{found}, known here: {', '.join(allowed)}")

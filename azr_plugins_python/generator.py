@@ -1,7 +1,7 @@
 """Procedural generator of tiny Python programs with executed inputs and outputs, for warming up small models and for benchmarks.
 
-Programs are `def f(x)` or `def f(a, b)` over int, list of int and str. The text is our own: it is assembled from the tables in `grammar` and
-run in this process with a whitelist of builtins. Model text never comes here; it runs in the executor only.
+Programs are `def f(x)` or `def f(a, b)` over int, list of int and str. The text is our own: it is assembled from the tables in `grammar`
+and run in this process with a whitelist of builtins. Model text never comes here; it runs in the executor only.
 """
 
 from __future__ import annotations

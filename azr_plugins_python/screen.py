@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 import azr_core as azr
-from azr_plugins_python.shape import ENTRY, depth, parse, without_docstrings
+from azr_plugins_python.shape import ENTRY, depth, parse, unparsed, without_docstrings
 
 MAX_BYTES = 8_192
 MAX_DEPTH = 100
@@ -17,12 +17,13 @@ MIN_LEAK = 12
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _OFTEN_MISSED = frozenset({"sys", "shutil"})
-BANNED_MODULES = _OFTEN_MISSED | frozenset(
-    "asyncio atexit bcrypt builtins calendar code codeop concurrent ctypes datetime faulthandler fcntl gc glob hashlib hmac http importlib "
-    "inspect io logging mmap multiprocessing os pathlib pebble pickle pkgutil platform posix pty random resource runpy secrets select "
-    "selectors shelve signal site socket socketserver ssl subprocess sysconfig tempfile threading time timeit tracemalloc urllib uuid "
-    "weakref zipimport".split()
-)
+BANNED_MODULES = _OFTEN_MISSED | {
+    "asyncio", "atexit", "bcrypt", "builtins", "calendar", "code", "codeop", "concurrent", "ctypes", "datetime", "faulthandler",
+    "fcntl", "gc", "glob", "hashlib", "hmac", "http", "importlib", "inspect", "io", "logging", "mmap", "multiprocessing", "os",
+    "pathlib", "pebble", "pickle", "pkgutil", "platform", "posix", "pty", "random", "resource", "runpy", "secrets", "select",
+    "selectors", "shelve", "signal", "site", "socket", "socketserver", "ssl", "subprocess", "sysconfig", "tempfile", "threading",
+    "time", "timeit", "tracemalloc", "urllib", "uuid", "weakref", "zipimport",
+}  # fmt: skip
 # Builtins whose value is another one in the next process; two runs may agree by chance.
 BANNED_CALLS = frozenset({"__import__", "hash", "id"})
 
@@ -58,7 +59,7 @@ def leaks(message: str, program: str) -> bool:
 def _body_lines(program: str) -> Iterator[str]:
     """Lines of code as written and as unparsed; comments and docstrings are not code."""
     tree = without_docstrings(parse(program))
-    yield from ast.unparse(tree).splitlines()
+    yield from unparsed(tree).splitlines()
     written = program.splitlines()
     numbers = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.stmt) and hasattr(node, "lineno")}
     yield from (written[number - 1] for number in sorted(numbers) if number <= len(written))

@@ -42,6 +42,14 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
     return tree
 
 
+def unparsed(tree: ast.AST) -> str:
+    """The tree as text, one statement a line; a dump of it for the few f-strings that the standard library cannot write."""
+    try:
+        return ast.unparse(tree)
+    except ValueError:
+        return ast.dump(tree, indent=1)
+
+
 @lru_cache(maxsize=8192)
 def program_key(program: str) -> str:
     """Text that is equal for programs that differ in layout, comments, quotes or docstrings only."""
@@ -59,7 +67,7 @@ def arguments_key(arguments: str) -> str:
 def skeleton(program: str) -> str:
     """The program with every number and string replaced by '#' and the names it binds by v0, v1, ... in order."""
     tree = without_docstrings(parse(program))
-    return ast.unparse(_Eraser(_bound_names(tree)).visit(tree))
+    return unparsed(_Eraser(_bound_names(tree)).visit(tree))
 
 
 def measures(program: str, references: Sequence[str]) -> dict[str, float]:
@@ -68,7 +76,7 @@ def measures(program: str, references: Sequence[str]) -> dict[str, float]:
     nodes = _node_types(program)
     matchers = [SequenceMatcher(None, nodes, _node_types(reference), autojunk=False) for reference in references]
     return {
-        "lines": float(len(ast.unparse(tree).splitlines())),
+        "lines": float(len(unparsed(tree).splitlines())),
         "nodes": float(len(nodes)),
         "depth": float(depth(tree)),
         "complexity": float(_complexity(tree)),

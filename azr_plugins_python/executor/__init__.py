@@ -3,6 +3,7 @@
 from azr_plugins_python.executor.host import Executor
 from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, Value
 from azr_plugins_python.executor.literals import LiteralError, parse_arguments, parse_literal, unwrap_call
+from azr_plugins_python.executor.tickets import expression_job, literal_job
 from azr_plugins_python.executor.values import canonical, display, equal
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "canonical",
     "display",
     "equal",
+    "expression_job",
+    "literal_job",
     "parse_arguments",
     "parse_literal",
     "unwrap_call",

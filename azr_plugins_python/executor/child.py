@@ -11,17 +11,56 @@ import json
 import sys
 from collections.abc import Callable
 from types import CodeType
+from typing import Any
 
-from azr_plugins_python.executor import wire
+from azr_plugins_python.executor import codec, wire
 
 Namespace = dict[str, object]
 Send = Callable[[bytes], object]
 
-PRELOADED = (
-    "__future__ abc array base64 binascii bisect cmath collections collections.abc contextlib copy dataclasses decimal difflib enum fractions "
-    "functools graphlib heapq io itertools json keyword math numbers operator os pprint queue random re statistics string struct sys textwrap "
-    "timeit types typing unicodedata zlib"
-).split()
+PRELOADED = [
+    "__future__",
+    "abc",
+    "array",
+    "base64",
+    "binascii",
+    "bisect",
+    "cmath",
+    "collections",
+    "collections.abc",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "decimal",
+    "difflib",
+    "enum",
+    "fractions",
+    "functools",
+    "graphlib",
+    "heapq",
+    "io",
+    "itertools",
+    "json",
+    "keyword",
+    "math",
+    "numbers",
+    "operator",
+    "os",
+    "pprint",
+    "queue",
+    "random",
+    "re",
+    "statistics",
+    "string",
+    "struct",
+    "sys",
+    "textwrap",
+    "timeit",
+    "types",
+    "typing",
+    "unicodedata",
+    "zlib",
+]
 """Modules that the zygote imports before it is locked; nothing else can be imported from disk afterwards."""
 _WITHHELD = ("open", "input", "breakpoint", "exit", "quit", "help", "copyright", "credits", "license")
 _importable = frozenset(name.partition(".")[0] for name in PRELOADED)
@@ -29,19 +68,19 @@ _hidden = ("ctypes", "_ctypes", "signal", "_signal", "resource", "posix", "subpr
 
 _compile, _exec, _type, _import = compile, exec, type, builtins.__import__
 _BaseException, _MemoryError, _MISSING = BaseException, MemoryError, object()
-_parse = json.loads
-_pack, _encode, _build = wire.pack_answer, wire.encode, wire.build
-_TooLarge, _Unsupported, _RecursionError, _isinstance = wire.TooLarge, wire.Unsupported, RecursionError, isinstance
+_parse, _range, _len = json.loads, range, len
+_pack, _encode, _build = wire.pack_answer, codec.encode, codec.build
+_TooLarge, _Unsupported, _RecursionError, _ValueError = codec.TooLarge, codec.Unsupported, RecursionError, ValueError
 _type_name = type.__dict__["__name__"].__get__
 OK, ERROR, MEMORY, UNSUPPORTED, TOO_LARGE, SYNTAX, NO_ENTRY = range(len(wire.KINDS))
 
 
-def _guarded_import(name: str, *rest: object) -> object:
+def _guarded_import(name: str, *rest: Any) -> object:
     """The import allow-list. Policy, not security: it keeps tasks to modules that exist on every machine."""
     level = rest[3] if len(rest) > 3 else 0
     if level or name.partition(".")[0] not in _importable:
         raise ImportError(f"module {name[:100]!r} is not available to programs")
-    return _import(name, *rest)  # type: ignore[arg-type]
+    return _import(name, *rest)
 
 
 def _no_input(*_: object) -> str:
@@ -69,24 +108,27 @@ def run_job(order: wire.Order, send: Send) -> None:
         send(_pack(identity, 0, SYNTAX, _name_of(_type(error))))
         return
     entry, calls = _parse(order.calls)
-    number = 0
-    for call in calls * order.repeats:
-        kind, payload = _answer(code, entry, call, names)
-        send(_pack(identity, number, kind, payload))
-        number += 1
+    index = 0
+    for call in calls:
+        namespace: Namespace = {"__name__": "program", "__builtins__": names.copy()}
+        for turn in _range(order.repeats):
+            kind, payload = _answer(code if turn == 0 else None, namespace, entry, call)
+            send(_pack(identity, index + turn * _len(calls), kind, payload))
+        index += 1
 
 
-def _answer(code: CodeType, entry: str, call: list[object], names: Namespace) -> tuple[int, bytes]:
-    """One call in a fresh namespace with fresh arguments."""
+def _answer(code: CodeType | None, namespace: Namespace, entry: str, call: list[object]) -> tuple[int, bytes]:
+    """One call with fresh arguments. A repeat has no code and finds the namespace as the last call left it, so that kept state shows."""
     positional, keywords = call
     try:
-        namespace: Namespace = {"__name__": "program", "__builtins__": names.copy()}
-        arguments, named = _build(positional), _build(keywords)
-        _exec(code, namespace)
-        function = namespace.get(entry, _MISSING)
+        arguments: Any = _build(positional)
+        named: Any = _build(keywords)
+        if code is not None:
+            _exec(code, namespace)
+        function: Any = namespace.get(entry, _MISSING)
         if function is _MISSING:
             return NO_ENTRY, b""
-        value = function(*arguments, **named)  # type: ignore[operator, misc]
+        value = function(*arguments, **named)
     except _MemoryError:
         return MEMORY, b"MemoryError"
     except _BaseException as error:  # the program's own, SystemExit and KeyboardInterrupt included
@@ -97,7 +139,7 @@ def _answer(code: CodeType, entry: str, call: list[object], names: Namespace) ->
 def _represent(value: object) -> tuple[int, bytes]:
     try:
         return OK, _encode(value).encode()
-    except (_TooLarge, _RecursionError, ValueError):
+    except (_TooLarge, _RecursionError, _ValueError):
         return TOO_LARGE, b""
     except _Unsupported as error:
         return UNSUPPORTED, _name_of(error.args[0])

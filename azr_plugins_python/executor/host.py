@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
 
-from azr_plugins_python.executor import wire
 from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, summarize
 from azr_plugins_python.executor.pool import Pool
 from azr_plugins_python.executor.selftest import PROBES
-from azr_plugins_python.executor.slot import Greeting, SlotLost, Ticket
+from azr_plugins_python.executor.slot import Greeting, SlotLost
 from azr_plugins_python.executor.tickets import Sheet, fill, settle
 from azr_plugins_python.executor.values import display
 

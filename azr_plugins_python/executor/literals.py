@@ -20,7 +20,7 @@ _TOKENS = re.compile(
     |(?P<string>\"\"\"(?:[^\\]|\\.)*?\"\"\"|'''(?:[^\\]|\\.)*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""",
     re.VERBOSE | re.DOTALL,
 )
-_SIGNS = re.compile(r"[-+~](?:[\s\\]*[-+~]){%d}" % MAX_DEPTH)
+_SIGNS = re.compile(rf"[-+~](?:[\s\\]*[-+~]){{{MAX_DEPTH}}}")
 _FLOAT_NAMES = re.compile(r"\s*[+-]?(?:nan|inf|infinity)\s*", re.IGNORECASE)
 
 
@@ -198,9 +198,9 @@ def _float(positional: list[Value]) -> Value:
 
 def _complex(positional: list[Value]) -> Value:
     real, imag = positional
-    if type(real) not in (int, float) or type(imag) not in (int, float):
+    if not isinstance(real, (int, float)) or not isinstance(imag, (int, float)):
         raise LiteralError("complex() takes two numbers")
-    return complex(real, imag)  # type: ignore[arg-type]
+    return complex(real, imag)
 
 
 _CONSTRUCTORS: dict[str, Callable[[list[Value]], Value]] = {

@@ -45,7 +45,11 @@ PROBES = (
     Probe("timers", "def f():\n    import _signal\n    _signal.setitimer(_signal.ITIMER_PROF, 0)\n    return 'broken'\n"),
     Probe("memory", "def f():\n    return len(bytearray({bytes}))\n", (Status.memory,)),
     Probe("loop", "while True:\n    pass\n", (Status.timeout,)),
-    Probe("flood", "def f():\n    import posix\n    while True:\n        posix.write({fd}, b'x' * 1000)\n", (Status.timeout, Status.denied, Status.error)),
+    Probe(
+        "flood",
+        "def f():\n    import posix\n    while True:\n        posix.write({fd}, b'x' * 1000)\n",
+        (Status.timeout, Status.denied, Status.error),
+    ),
     Probe("leave state", "import math\ndef f():\n    math.azr_left = 1\n    return 'held'\n"),
     Probe("find state", "import math\ndef f():\n    return 'broken' if hasattr(math, 'azr_left') else 'held'\n"),
 )

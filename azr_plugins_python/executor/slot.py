@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from azr_plugins_python.executor import wire
+from azr_plugins_python.executor import codec, wire
 from azr_plugins_python.executor.limits import Call, Limits, Status
 
 PIPELINE = 2
@@ -78,8 +78,8 @@ def _read_answer(kind: int, payload: bytes) -> Call:
         name = payload[:100].decode("ascii", "replace")
         return Call(status, None, name if re.fullmatch(r"[A-Za-z0-9_]{1,100}", name) else "")
     try:
-        return Call(status, wire.decode(payload))
-    except wire.WireError as error:
+        return Call(status, codec.decode(payload))
+    except codec.WireError as error:
         return Call(Status.bad_result, None, str(error))
 
 
@@ -177,10 +177,10 @@ class Slot:
                 if not message:
                     return
                 continue
-            identity, *rest = answer
+            identity, call, kind, payload = answer
             for ticket in self.pending:
                 if ticket.order.identity == identity:
-                    ticket.accept(*rest)
+                    ticket.accept(call, kind, payload)
 
     def finish(self) -> Ticket | None:
         """The ticket whose child has ended, if one has. Raises SlotLost when the zygote is gone."""

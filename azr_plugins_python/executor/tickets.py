@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 
-from azr_plugins_python.executor import wire
+from azr_plugins_python.executor import codec, wire
 from azr_plugins_python.executor.limits import Call, Job, Limits, Result, Status, summarize
 from azr_plugins_python.executor.literals import LiteralError, parse_arguments
 from azr_plugins_python.executor.slot import Ticket
@@ -29,7 +29,7 @@ def fill(job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int 
     for index, text in enumerate(job.arguments):
         try:
             encoded.append(_encode_arguments(text))
-        except (LiteralError, wire.TooLarge) as error:
+        except (LiteralError, codec.TooLarge) as error:
             refused.update({index + turn * len(job.arguments): Call(Status.bad_input, None, str(error)) for turn in range(repeats)})
     count = len(job.arguments) * repeats
     if refused and len(refused) == count:
@@ -41,9 +41,24 @@ def fill(job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int 
     return Sheet(Ticket(order, len(encoded) * repeats, slot), count, refused)
 
 
+def expression_job(program: str, text: str, entry: str = "f") -> Job:
+    """A job that makes the call with argument text that is code, such as `range(3)` or a lambda, evaluated in the jail.
+
+    For benchmarks and released seeds, whose inputs are not all literals; what a model proposes must be literal.
+    """
+    return Job(f"{program}\n\ndef azr_call():\n    return {entry}(\n{text}\n    )\n", ("",), "azr_call")
+
+
+def literal_job(program: str, text: str) -> Job:
+    """A job whose value is (positional, keywords) of such a text, to be shown as the literals that it stands for."""
+    return expression_job(
+        f"{program}\n\ndef azr_arguments(*positional, **keywords):\n    return positional, keywords\n", text, "azr_arguments"
+    )
+
+
 def _encode_arguments(text: str) -> str:
     positional, keywords = parse_arguments(text)
-    return f"[{wire.encode(positional)},{wire.encode(keywords)}]"
+    return f"[{codec.encode(positional)},{codec.encode(keywords)}]"
 
 
 def settle(sheet: Sheet) -> Result:

@@ -6,6 +6,7 @@ exit status and CPU seconds. A child closes control before it reads its job, so 
 
 from __future__ import annotations
 
+import codecs
 import gc
 import os
 import resource
@@ -28,6 +29,53 @@ _STATUS = struct.Struct("<id")
 _NO_MORE_JOBS = 77
 _NO_FILTER = 78
 _WARM_ROUNDS = 12
+_CODECS = [
+    "ascii",
+    "base64",
+    "big5",
+    "cp037",
+    "cp1250",
+    "cp1251",
+    "cp1252",
+    "cp1253",
+    "cp1254",
+    "cp437",
+    "cp850",
+    "cp866",
+    "cp932",
+    "euc_jp",
+    "euc_kr",
+    "gb18030",
+    "gb2312",
+    "gbk",
+    "hex",
+    "idna",
+    "iso2022_jp",
+    "iso8859-2",
+    "iso8859-5",
+    "iso8859-7",
+    "iso8859-9",
+    "iso8859-15",
+    "koi8-r",
+    "latin-1",
+    "mac-roman",
+    "punycode",
+    "quopri",
+    "raw_unicode_escape",
+    "rot13",
+    "shift_jis",
+    "unicode_escape",
+    "utf-16",
+    "utf-16-be",
+    "utf-16-le",
+    "utf-32",
+    "utf-32-be",
+    "utf-32-le",
+    "utf-7",
+    "utf-8",
+    "utf-8-sig",
+    "zlib",
+]
 
 _WARM_PROGRAMS = (
     (
@@ -72,16 +120,16 @@ def _warm() -> None:
     """Runs the path of a job until caches and arenas are hot, so that a child's first program is not its slowest."""
     for name in child.PRELOADED:
         __import__(name)
-    for codec in ("utf-8", "ascii", "latin-1", "utf-16", "utf-32", "unicode_escape", "raw_unicode_escape", "cp1252", "rot13", "hex", "idna"):
-        "a".encode(codec) if codec not in ("rot13", "hex") else __import__("codecs").lookup(codec)
+    for codec in _CODECS:
+        codecs.lookup(codec)
     for _ in range(_WARM_ROUNDS):
         for program, calls in _WARM_PROGRAMS:
             child.run_job(wire.Order(0, 1.0, True, 1, program.encode(), calls), len)
 
 
 def _silence_streams() -> None:
-    sys.stdin = sys.stdout = sys.stderr = _Silence()  # type: ignore[assignment]
-    sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None  # type: ignore[assignment, misc]
+    sys.stdin = sys.stdout = sys.stderr = _Silence()
+    sys.__stdin__ = sys.__stdout__ = sys.__stderr__ = None  # type: ignore[misc]
     for number in (0, 1, 2):
         os.close(number)
 

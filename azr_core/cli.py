@@ -1,0 +1,228 @@
+"""The command `azr`: what a person can ask for. Everything heavy is imported inside the verb that needs it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from azr_core import options as given
+from azr_core.errors import ConfigError
+from azr_core.failures import failures_told
+from azr_core.types import Outcome, Role
+
+if TYPE_CHECKING:
+    from azr_core.run import Request
+
+app = typer.Typer(
+    name="azr", no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_enable=False, add_completion=False,
+    help="One model proposes tasks, a verifier decides, the model solves them, and learns from both.\n\n"
+    "Start here: [bold]azr run --plugin python[/bold]",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+plugins_app = typer.Typer(no_args_is_help=True, help="What is installed.")
+app.add_typer(plugins_app, name="plugins")
+
+
+@app.command()
+def run(
+    *,
+    plugin: given.PluginNames = None,
+    model: given.Model = None,
+    preset: given.Preset = None,
+    config: given.ConfigFiles = None,
+    assign: given.Assignments = None,
+    seed: given.Seed = None,
+    steps: given.Steps = None,
+    minutes: given.Minutes = None,
+    name: given.Name = None,
+    runs_dir: given.RunsDir = given.RUNS,
+    resume: given.Resume = False,
+    dry_run: given.DryRun = False,
+) -> None:
+    """[bold]Play and learn[/bold]: propose, verify, solve, update, and measure on held-out tasks.
+
+    Shows the plan, then progress, then what was gained, with a picture. Ctrl-C stops after the step.
+
+    [dim]Examples[/dim]
+
+    azr run --plugin python
+
+    azr run --plugin python --minutes 5 --seed 1
+
+    azr run --plugin ./sorting.py --set batch_size=8
+
+    azr run --resume --name python-001
+    """
+    from azr_core import session
+
+    flags = (("trainer.model", model), ("seed", seed), ("steps", steps), ("minutes", minutes))
+    request = _request(plugin, given.Chosen(preset, config or (), flags, assign or ()), name, runs_dir, resume)
+    if dry_run:
+        session.show_plan(request)
+    else:
+        session.play(request)
+
+
+@app.command("eval")
+def evaluate(
+    *,
+    plugin: given.PluginNames = None,
+    model: given.Model = None,
+    preset: given.Preset = None,
+    config: given.ConfigFiles = None,
+    assign: given.Assignments = None,
+    seed: given.Seed = None,
+    benchmark: Annotated[list[str] | None, typer.Option("--benchmark", "-b", help="Benchmark to measure; repeatable.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: accuracies as fractions.")] = False,
+) -> None:
+    """[bold]Measure a model[/bold] on the plugins' held-out benchmarks, without training.
+
+    [dim]Examples[/dim]
+
+    azr eval --plugin python
+
+    azr eval --plugin python --model runs/python-001/checkpoints/step-000200 --json
+    """
+    from azr_core import session
+
+    chosen = given.Chosen(preset, config or (), (("trainer.model", model), ("seed", seed)), assign or ())
+    session.measure(_request(plugin, chosen), benchmark, as_json=as_json)
+
+
+@app.command()
+def report(
+    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Names of runs, or their folders.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only: one object, or a list for several runs.")] = False,
+    runs_dir: given.RunsDir = given.RUNS,
+) -> None:
+    """[bold]What a run gained[/bold]: tables here; a page, JSON and a picture in its folder report/.
+
+    Several runs are compared: mean over them, and one picture.
+
+    [dim]Examples[/dim]
+
+    azr report python-001
+
+    azr report python-001 python-002 python-003
+
+    azr report python-001 --json
+    """
+    from azr_core import reading
+
+    reading.report(runs, runs_dir, as_json=as_json)
+
+
+@app.command()
+def show(
+    run: given.RunName,
+    *,
+    environment: Annotated[str | None, typer.Option("--environment", "-e", metavar="DOMAIN/KIND", help="Only of this environment.")] = None,
+    role: Annotated[Role | None, typer.Option("--role", "-r", help="Only of this role.")] = None,
+    outcome: Annotated[Outcome | None, typer.Option("--outcome", "-o", help="Only with this outcome.")] = None,
+    step: Annotated[int | None, typer.Option("--step", help="Only of this step.")] = None,
+    limit: Annotated[int, typer.Option("--limit", "-l", min=1, help="The newest so many.")] = 10,
+    runs_dir: given.RunsDir = given.RUNS,
+) -> None:
+    """[bold]Read episodes[/bold]: prompt, reply, verdict and its reason, oldest first.
+
+    [dim]Examples[/dim]
+
+    azr show python-001 --role propose --outcome admitted
+
+    azr show python-001 --outcome malformed --limit 3
+    """
+    from azr_core import reading
+
+    filters = {"environment": environment, "role": role, "outcome": outcome, "step": step}
+    reading.episodes(run, runs_dir, filters, limit)
+
+
+@app.command("runs")
+def list_runs(*, runs_dir: given.RunsDir = given.RUNS) -> None:
+    """[bold]List runs[/bold], oldest first."""
+    from azr_core import reading
+
+    reading.runs(runs_dir)
+
+
+@app.command("config")
+def show_config(
+    *,
+    show: Annotated[bool, typer.Option("--show", help="Print every setting of a run as TOML, with what it means.")] = False,
+    plugin: given.PluginNames = None,
+    model: given.Model = None,
+    preset: given.Preset = None,
+    config: given.ConfigFiles = None,
+    assign: given.Assignments = None,
+) -> None:
+    """[bold]See the settings[/bold] a run would have: defaults, model's file, preset, files and flags together.
+
+    [dim]Examples[/dim]
+
+    azr config --show --plugin python
+
+    azr config --show --plugin python > mine.toml
+    """
+    from azr_core.run import resolve
+    from azr_core.toml import toml
+
+    if not show:
+        raise ConfigError("say what to do with the settings: azr config --show --plugin NAME")
+    settled, plugins = resolve(_request(plugin, given.Chosen(preset, config or (), (("trainer.model", model),), assign or ())))
+    plugins.close()
+    typer.echo(toml(settled), nl=False)
+
+
+@app.command()
+def warmup(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the model is written; one begun there is gone on with.")],
+    *,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.0, help="Wall time to spend.")] = 30.0,
+    plugin: given.PluginNames = None,
+    model: given.Model = None,
+    preset: given.Preset = None,
+    config: given.ConfigFiles = None,
+    assign: given.Assignments = None,
+    seed: given.Seed = None,
+) -> None:
+    """[bold]Teach a small model[/bold] a plugin's tasks from the plugin's own worked examples, before self-play.
+
+    [dim]Example[/dim]
+
+    azr warmup --plugin ./sorting.py --out models/sorting --minutes 10
+    """
+    from azr_core import session
+
+    chosen = given.Chosen(preset, config or (), (("trainer.model", model), ("seed", seed)), assign or ())
+    session.teach(_request(plugin, chosen), out, minutes)
+
+
+@plugins_app.command("list")
+def list_plugins() -> None:
+    """[bold]List installed plugins[/bold] from their metadata; none is imported."""
+    from azr_core.loading import installed
+
+    for plugin in installed():
+        typer.echo(f"{plugin.name:<12} {plugin.module:<32} {plugin.distribution} {plugin.version}")
+
+
+def _request(
+    plugin: Sequence[str] | None, chosen: given.Chosen, name: str | None = None, runs_dir: Path = given.RUNS, resume: bool = False
+) -> Request:
+    from azr_core.run import Request
+
+    return Request(tuple(plugin or ()), chosen.settings(), name, runs_dir, resume)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point. Exit codes: 0, 1 for a bug, 2 for something the user can mend, 130 for Ctrl-C twice."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character still shows the rest
+    with failures_told():
+        sys.exit(app(arguments, prog_name="azr", standalone_mode=False) or 0)

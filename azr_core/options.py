@@ -1,0 +1,80 @@
+"""The options that commands share, and how they become settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from azr_core.config import assignment, merge, read_toml
+from azr_core.errors import ConfigError, nearest
+
+WHAT, HOW_LONG, WHERE = "What is played", "How long", "Where it is kept"
+
+PluginNames = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", "-p", metavar="NAME|FILE.py", help="Plugin to play, installed or a file; repeatable.", rich_help_panel=WHAT),
+]
+ConfigFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--config", "-c", metavar="FILE", help="TOML file of settings; repeatable, later ones win.", rich_help_panel=WHAT),
+]
+Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="Settings that azr ships.", rich_help_panel=WHAT)]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="NAME=VALUE", help="One setting, such as batch_size=8; repeatable.", rich_help_panel=WHAT),
+]
+Model = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="FOLDER|ID", help="Model to train, short for --set trainer.model=…", rich_help_panel=WHAT),
+]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random stream.", rich_help_panel=WHAT)]
+Steps = Annotated[int | None, typer.Option("--steps", "-n", min=0, help="Self-play steps.", rich_help_panel=HOW_LONG)]
+Minutes = Annotated[float | None, typer.Option("--minutes", help="Stop after this much wall time.", rich_help_panel=HOW_LONG)]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run; made from the plugin if left out.", rich_help_panel=WHERE)]
+RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Folder that holds the runs.", rich_help_panel=WHERE)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of that name, else with the newest.", rich_help_panel=WHERE)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Load everything, show the plan, and stop.", rich_help_panel=HOW_LONG)]
+RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its folder.")]
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What the user set, before it is merged: a preset below files below flags below single settings."""
+
+    preset: str | None = None
+    files: Sequence[Path] = ()
+    flags: tuple[tuple[str, Any], ...] = ()
+    assignments: Sequence[str] = ()
+
+    def settings(self) -> dict[str, Any]:
+        """All of it as nested settings. Raises ConfigError."""
+        preset = [preset_file(self.preset)] if self.preset else []
+        named = [assignment(text) for text in self.assignments]
+        return merge(*(read_toml(file) for file in [*preset, *self.files]), *(_nested(*flag) for flag in self.flags), *named)
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    outer, _, inner = name.partition(".")
+    return {outer: {inner: value} if inner else value}
+
+
+def preset_file(name: str) -> Path:
+    """File of a preset. Raises ConfigError with the nearest name."""
+    files = {file.stem: file for folder in _config_folders() for file in sorted(folder.glob("*.toml"))}
+    if name not in files:
+        raise ConfigError(f"no preset {name!r}; {nearest(name, files)}")
+    return files[name]
+
+
+def _config_folders() -> list[Path]:
+    """configs/ inside the installed package, and beside it in a checkout."""
+    package = Path(__file__).parent
+    return [folder for folder in (package / "configs", package.parent / "configs") if folder.is_dir()]

@@ -1,0 +1,87 @@
+"""Commands that load a model, at a terminal: the display while it works, and what is said at the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from azr_core import report, run, tables
+from azr_core.curves import curves
+from azr_core.directory import fresh_name, names
+from azr_core.display import PlainDisplay, choose, plan_table
+from azr_core.failures import crashes_logged
+from azr_core.history import read
+from azr_core.run import Request
+from azr_core.series import duration
+
+
+def show_plan(request: Request) -> None:
+    """What a run would do."""
+    Console().print(plan_table(run.plan(request)))
+
+
+def play(request: Request) -> None:
+    """Play a run to its end, write its report, and say what was gained."""
+    console = Console()
+    request = _named(request)
+    display = choose(console)
+    with crashes_logged(request.runs_dir / str(request.name) / "run.log"), display:
+        directory = run.start(request, display)
+    folder = report.write(directory)
+    history = read(directory)
+    console.print()
+    console.print(tables.accuracy(history))
+    lines = {
+        "played": f"{history.last_step} steps in {duration(history.wall_s)}",
+        "picture": str(folder / "curves.png"),
+        "report": str(folder / "report.md"),
+        "episodes": f"azr show {_again(request, directory)}",
+    }
+    if display.stopped:
+        lines |= {"go on": f"azr run --resume --name {_again(request, directory)}"}
+    console.print(plan_table(lines), soft_wrap=True)
+
+
+def measure(request: Request, benchmarks: Sequence[str] | None, *, as_json: bool) -> None:
+    """Accuracy of one model on the benchmarks."""
+    console = Console(stderr=as_json)
+    with choose(console) as display:
+        measured = curves(run.evaluate_model(request, display, benchmarks))
+    if as_json:
+        figures = [
+            {"name": c.benchmark, "kind": c.kind, "decoding": c.decoding, "n": c.n, "accuracy": c.end.mean, "ci95": [c.end.low, c.end.high]}
+            for c in measured
+        ]
+        print(json.dumps(figures, indent=1))
+    else:
+        console.print(tables.levels((c.benchmark, c.kind, c.decoding, c.end, c.n) for c in measured))
+
+
+def teach(request: Request, out: Path, minutes: float) -> None:
+    """Warm a model up from demonstrations; plain lines, since its listener hears of phases only."""
+    console = Console()
+    with PlainDisplay(console) as display:
+        run.warmup(request, out, minutes, display)
+    plugins = " ".join(f"--plugin {shlex.quote(plugin)}" for plugin in request.plugins)
+    console.print(plan_table({"written": str(out), "play it": f"azr run {plugins} --model {shlex.quote(str(out))}"}), soft_wrap=True)
+
+
+def _named(request: Request) -> Request:
+    """The request with its run's name settled, so that a crash at any moment knows its log."""
+    if request.name:
+        return request
+    made = names(request.runs_dir)
+    plugins = request.plugins or tuple(request.settings.get("plugins", ()))
+    name = (made[-1] if made else None) if request.resume else fresh_name(request.runs_dir, plugins)
+    return dataclasses.replace(request, name=name)
+
+
+def _again(request: Request, directory: Path) -> str:
+    """The run's name as later commands need it."""
+    folder = "" if request.runs_dir == Path("runs") else f" --runs-dir {shlex.quote(str(request.runs_dir))}"
+    return f"{shlex.quote(directory.name)}{folder}"

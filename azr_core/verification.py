@@ -1,0 +1,129 @@
+"""The gate: proposals become tasks and answers become verdicts, wherever the verifier runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from azr_core.config import RunConfig
+from azr_core.desk import Address, decode, encode, judge
+from azr_core.errors import FormatError, InvalidTask, PluginError, VerifierUnavailable
+from azr_core.interfaces import Environment
+from azr_core.types import Outcome, Proposal, Task, Verdict, task_id
+from azr_core.workers import Workers
+
+BATCH = 32
+
+
+class Origins(Protocol):
+    """What verification asks of the loaded plugins."""
+
+    names: tuple[str, ...]
+
+    def origin(self, environment: Environment) -> str | None:
+        """Where a worker finds the environment's verifier; None where it cannot."""
+
+
+class Verification:
+    """Calls verifiers. Isolated ones run in this process, others in workers, which are started when first needed.
+
+    Without plugins (tests, scripts) there are no workers and every verifier runs here. Bad replies are data: in `admit` and `grade`,
+    and nowhere else, FormatError, InvalidTask and VerifierUnavailable become verdicts. Anything else a verifier raises stops the run.
+    """
+
+    def __init__(self, config: RunConfig | None = None, plugins: Origins | None = None, log: Path | None = None) -> None:
+        self._config = config
+        self._plugins = plugins
+        self._log = log
+        self._workers: Workers | None = None
+
+    def start(self, environments: Iterable[Environment]) -> None:
+        """Start the workers if one of these environments needs them, so that they load while other things do."""
+        if self._config and self._plugins and not self._workers and any(not env.verifier.isolated for env in environments):
+            self._workers = Workers(self._config, self._plugins.names, self._log)
+
+    def admit(self, environment: Environment, proposals: Sequence[Proposal]) -> list[Task | Verdict]:
+        """The task or the refusal of each proposal, in order. A task whose own answer does not score 1.0 is refused."""
+        judged: list[Task | Verdict] = []
+        for result in self._call(environment, "admit", proposals):
+            match result:
+                case Task():
+                    judged.append(result)
+                case FormatError():
+                    judged.append(Verdict(Outcome.MALFORMED, reason=str(result)))
+                case InvalidTask():
+                    judged.append(Verdict(Outcome.INVALID, reason=str(result)))
+                case VerifierUnavailable():
+                    judged.append(Verdict(Outcome.FAILED, reason=str(result)))
+                case TimeoutError():
+                    judged.append(Verdict(Outcome.INVALID, reason=f"timeout: {result}"))
+                case _:
+                    raise PluginError(f"{environment.name}: its verifier admitted {type(result).__name__}, not a Task")
+        return self._hold_to_the_law(environment, judged)
+
+    def grade(self, environment: Environment, pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
+        """The verdict of each (task, answer), in order."""
+        judged: list[Verdict] = []
+        for (task, _), result in zip(pairs, self._call(environment, "grade", pairs), strict=True):
+            match result:
+                case Verdict():
+                    judged.append(result)
+                case FormatError():
+                    judged.append(Verdict(Outcome.MALFORMED, reason=str(result)))
+                case InvalidTask():
+                    judged.append(Verdict(Outcome.INVALID, reason=str(result)))
+                case VerifierUnavailable():
+                    judged.append(Verdict(Outcome.FAILED, reason=str(result)))
+                case TimeoutError():
+                    judged.append(Verdict(Outcome.TIMEOUT, reason=str(result)))
+                case int() | float() if math.isfinite(result) and 0.0 <= result <= 1.0:
+                    judged.append(Verdict(Outcome.SOLVED if result >= 1.0 else Outcome.WRONG, float(result)))
+                case _:
+                    where = f"{environment.name}, task {task_id(environment.name, task)}"
+                    raise PluginError(f"{where}: its verifier scored {result!r}; return a number from 0 to 1 or a Verdict")
+        return judged
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._workers:
+            self._workers.close()
+            self._workers = None
+
+    def _hold_to_the_law(self, environment: Environment, judged: list[Task | Verdict]) -> list[Task | Verdict]:
+        tasks = [task for task in judged if isinstance(task, Task)]
+        verdicts = iter(self.grade(environment, [(task, task.answer) for task in tasks]))
+        return [_lawful(item, next(verdicts)) if isinstance(item, Task) else item for item in judged]
+
+    def _call(self, environment: Environment, method: str, items: Sequence[Any]) -> list[Any]:
+        if not items:
+            return []
+        self.start([environment])
+        origin = self._plugins.origin(environment) if self._workers and self._plugins else None
+        if environment.verifier.isolated or not self._workers:
+            return judge(environment, method, items)
+        if origin is None:
+            raise PluginError(f"{environment.name}: its verifier is not isolated, and no loaded plugin brings it for a worker to find")
+        return self._in_workers(environment, Address(origin, environment.name), method, items)
+
+    def _in_workers(self, environment: Environment, address: Address, method: str, items: Sequence[Any]) -> list[Any]:
+        """In batches; a batch that is lost with its worker is sent once more, one by one, which finds the culprit."""
+        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
+        results: list[Any] = []
+        for batch, answer in zip(batches, self._send(address, method, batches), strict=True):
+            lost = isinstance(answer, Exception)
+            for single in self._send(address, method, [[item] for item in batch]) if lost else [answer]:
+                results += [single] if isinstance(single, Exception) else decode(environment, single)
+        return results
+
+    def _send(self, address: Address, method: str, batches: Sequence[Sequence[Any]]) -> list[Any]:
+        if self._workers is None:
+            raise AssertionError("verification was closed")
+        return self._workers.call([encode(address, method, batch) for batch in batches])
+
+
+def _lawful(task: Task, verdict: Verdict) -> Task | Verdict:
+    if verdict.outcome is Outcome.FAILED:
+        return verdict
+    return task if verdict.outcome is Outcome.SOLVED else Verdict(Outcome.INVALID, reason="its own answer does not score 1.0")

@@ -1,0 +1,25 @@
+"""The plugin `python`: programs as tasks, run in a sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import azr_core as azr
+from azr_plugins_python.benchmarks import load_benchmarks
+from azr_plugins_python.environments import make_environments, make_executor
+from azr_plugins_python.options import Options
+
+
+@azr.hookimpl
+def azr_environments(config: azr.RunConfig) -> Sequence[azr.Environment]:
+    """Deduction, abduction and induction. Their verifiers share one executor, which closes with any of them."""
+    options = azr.plugin_options(config, "python", Options)
+    return make_environments(options, make_executor(options, config.accept_unsandboxed))
+
+
+@azr.hookimpl
+def azr_benchmarks(config: azr.RunConfig) -> Sequence[azr.Benchmark]:
+    """Held-out programs, graded by the shipped rules whatever the run's options say; only the limits are the run's."""
+    asked = azr.plugin_options(config, "python", Options)
+    options = Options(cpu_s=asked.cpu_s, wall_s=asked.wall_s, memory_mb=asked.memory_mb, slots=asked.slots)
+    return load_benchmarks(make_environments(options, make_executor(options, config.accept_unsandboxed)))

@@ -1,0 +1,257 @@
+"""Loading plugins and asking their hooks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import azr_core as azr
+
+TOY = str(Path(__file__).with_name("toy_plugin.py"))
+Writer = Callable[..., str]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Writer:
+    """Writes a plugin file and returns its path."""
+
+    def _write(body: str, name: str = "sample") -> str:
+        path = tmp_path / f"{name}.py"
+        path.write_text(f"import azr_core as azr\n{body}")
+        return str(path)
+
+    return _write
+
+
+def config(**settings: Any) -> azr.RunConfig:
+    return azr.RunConfig(plugins=("sample",), **settings)
+
+
+def test_a_plugin_file_brings_its_environments() -> None:
+    plugins = azr.load([TOY])
+    assert list(plugins.environments(config())) == ["toy/sorting"]
+    assert plugins.names == (TOY,)
+
+
+def test_two_runs_do_not_share_plugins(write: Writer) -> None:
+    first, second = azr.load([TOY]), azr.load([write("")])
+    assert first.environments(config()) and not second.environments(config())
+
+
+def test_a_file_is_named_by_its_stem_and_hashed(write: Writer) -> None:
+    core, plugin = azr.load([write("")]).listing()
+    assert (core["name"], plugin["name"]) == ("azr_core", "sample")
+    assert re.fullmatch("[0-9a-f]{64}", plugin["sha256"])
+    assert azr.load([write("x = 1")]).listing()[1]["sha256"] != plugin["sha256"]
+
+
+def test_a_relative_path_reaches_other_processes_absolute(write: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = Path(write(""))
+    monkeypatch.chdir(path.parent)
+    assert azr.load([path.name]).names == (str(path),)
+
+
+def test_what_a_plugin_requires_is_loaded_first(write: Writer) -> None:
+    write("", "base")
+    names = [row["name"] for row in azr.load([write('azr_requires = ("base.py",)')]).listing()]
+    assert names == ["azr_core", "base", "sample"]
+
+
+def test_closing_forgets_the_file_modules(write: Writer) -> None:
+    before = set(sys.modules)
+    plugins = azr.load([write("")])
+    assert set(sys.modules) - before
+    plugins.close()
+    assert set(sys.modules) == before
+
+
+def test_closing_closes_the_verifiers_that_were_handed_out(write: Writer) -> None:
+    plugins = azr.load([TOY])
+    closed: list[str] = []
+    verifier = plugins.environments(config())["toy/sorting"].verifier
+    verifier.close = lambda: closed.append("closed")  # type: ignore[method-assign]
+    plugins.close()
+    plugins.close()
+    assert closed == ["closed"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("@azr.hookimpl\ndef azr_enviroments(config): return []", r"'sample': there is no hook 'azr_enviroments'; did you mean 'azr_environments'"),
+        ("@azr.hookimpl\ndef on_step(report): pass", "'sample': there is no hook 'on_step'"),
+        ("def azr_step(report): pass", "'sample': the function azr_step is not a hook yet; mark it with @azr.hookimpl"),
+        ("@azr.hookimpl\ndef azr_step(reprot): pass", "(?s)'sample' breaks the contract.*reprot"),
+        ("@azr.hookimpl(wrapper=True)\ndef azr_step(report): yield", "azr_step is a wrapper"),
+        ('azr_requires = "base"', "azr_requires = 'base' must be a tuple"),
+        ("1/0", "failed to import: ZeroDivisionError: division by zero"),
+        ("import no_such_module_here", "failed to import: ModuleNotFoundError: No module named 'no_such_module_here'"),
+        ("raise SystemExit(3)", "failed to import: SystemExit: 3"),
+        ("def f(:", "failed to import: SyntaxError"),
+    ],
+)
+def test_a_broken_plugin_is_one_line_that_names_it(write: Writer, body: str, message: str) -> None:
+    with pytest.raises(azr.PluginError, match=message) as caught:
+        azr.load([write(body)])
+    assert "sample" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_an_unknown_plugin_is_an_error() -> None:
+    with pytest.raises(azr.PluginError, match="plugin 'no_such_plugin' is not installed"):
+        azr.load(["no_such_plugin"])
+    with pytest.raises(azr.PluginError, match="does not exist"):
+        azr.load(["/no/such/file.py"])
+
+
+def test_two_files_of_one_name_are_an_error(write: Writer, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/sample.py").write_text("")
+    with pytest.raises(azr.PluginError, match="two plugins are named 'sample'"):
+        azr.load([write(""), str(tmp_path / "other/sample.py")])
+
+
+def test_the_traceback_of_a_failed_import_is_in_the_log(write: Writer, tmp_path: Path) -> None:
+    with pytest.raises(azr.PluginError):
+        azr.load([write("1/0")], tmp_path / "run.log")
+    assert "1/0" in (tmp_path / "run.log").read_text()
+
+
+def test_a_plugin_that_does_not_import_fails_only_who_asks_for_it(write: Writer) -> None:
+    write("1/0", "broken")
+    azr.load([TOY])
+
+
+def test_an_error_inside_a_hook_names_plugin_and_hook(write: Writer, tmp_path: Path) -> None:
+    plugins = azr.load([write("@azr.hookimpl\ndef azr_environments(config): return [1][5]")], tmp_path / "run.log")
+    with pytest.raises(azr.PluginError, match="'sample' failed in azr_environments: IndexError") as caught:
+        plugins.environments(config())
+    assert isinstance(caught.value.__cause__, IndexError)
+    assert "[1][5]" in (tmp_path / "run.log").read_text()
+
+
+def test_a_usage_error_inside_a_hook_is_passed_on(write: Writer) -> None:
+    plugins = azr.load([write("@azr.hookimpl\ndef azr_trainer(part): raise azr.ConfigError('mend it')")])
+    with pytest.raises(azr.ConfigError, match="^mend it$"):
+        plugins.trainer(config())
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("azr_environments(config): return 5", "'sample': azr_environments returned int, not a list of Environment"),
+        ("azr_environments(config): return ['x']", "azr_environments returned str, not Environment"),
+        ("azr_environments(config): return [azr.Environment('Toy', None, None, ())]", "'Toy' is not of the form domain/kind"),
+        ("azr_environments(config): return [azr.Environment('toy/x', None, None, ())]", "returned NoneType, not Proposer"),
+    ],
+)
+def test_a_wrong_answer_names_plugin_and_hook(write: Writer, body: str, message: str) -> None:
+    with pytest.raises(azr.PluginError, match=re.escape(message)):
+        azr.load([write(f"@azr.hookimpl\ndef {body}")]).environments(config())
+
+
+def test_one_environment_of_two_plugins_is_an_error_that_names_both(tmp_path: Path) -> None:
+    copy = tmp_path / "copy.py"
+    copy.write_text(Path(TOY).read_text())
+    with pytest.raises(azr.PluginError, match=r"environment 'toy/sorting' comes from two plugins, 'toy_plugin' and 'copy'"):
+        azr.load([TOY, str(copy)]).environments(config())
+
+
+REPLACE = """
+class Kind(azr.Verifier):
+    def admit(self, proposal): raise azr.InvalidTask("never")
+    def grade(self, task, answer): return 0.0
+
+@azr.hookimpl
+def azr_verifier(environment):
+    return Kind() if environment.name == "toy/sorting" else None
+"""
+
+
+def test_azr_verifier_replaces_one_verifier(write: Writer) -> None:
+    environment = azr.load([TOY, write(REPLACE)]).environments(config())["toy/sorting"]
+    assert type(environment.verifier).__name__ == "Kind"
+    assert type(environment.proposer).__name__ == "ToyProposer"
+
+
+def test_azr_proposer_replaces_one_proposer(write: Writer) -> None:
+    body = """
+class Terse(azr.Proposer):
+    def prompt(self, references): return "Numbers?"
+    def parse(self, answer, references): raise azr.FormatError("no")
+
+@azr.hookimpl
+def azr_proposer(environment): return Terse()
+"""
+    environment = azr.load([TOY, write(body)]).environments(config())["toy/sorting"]
+    assert environment.proposer.prompt(()) == "Numbers?"
+
+
+def test_two_replacements_of_one_part_are_an_error_that_names_both(write: Writer) -> None:
+    plugins = azr.load([TOY, write(REPLACE, "one"), write(REPLACE, "two")])
+    with pytest.raises(azr.PluginError, match=r"azr_verifier 'toy/sorting' comes from two plugins, 'one' and 'two'"):
+        plugins.environments(config())
+
+
+def test_a_part_nobody_has_is_an_error_that_lists_who_was_asked() -> None:
+    with pytest.raises(azr.PluginError, match=r"no loaded plugin has a reward shaper named 'lernability' \(asked: azr_core, toy_plugin\)"):
+        azr.load([TOY]).shaper(config(reward=azr.Part(name="lernability")))
+
+
+def test_the_default_parts_are_a_plugin_like_any_other() -> None:
+    plugins = azr.load([])
+    assert isinstance(plugins.buffer(config()), azr.Buffer)
+    assert isinstance(plugins.shaper(config()), azr.RewardShaper)
+
+
+def test_defaults_of_several_plugins_are_merged_in_the_order_of_loading(write: Writer) -> None:
+    first = write("@azr.hookimpl\ndef azr_defaults(settings): return {'steps': 1, 'evaluation': {'every': 2}}", "one")
+    second = write("@azr.hookimpl\ndef azr_defaults(settings): return {'steps': settings['seed'], 'evaluation': {'samples': 3}}", "two")
+    assert azr.load([first, second]).defaults({"seed": 9}) == {"steps": 9, "evaluation": {"every": 2, "samples": 3}}
+
+
+def test_azr_step_tells_every_plugin(write: Writer, tmp_path: Path) -> None:
+    body = f"@azr.hookimpl\ndef azr_step(report):\n    with open({str(tmp_path / 'seen')!r}, 'a') as file: file.write(str(report.step))"
+    azr.load([write(body, "one"), write(body, "two")]).step(azr.StepReport(7, (), {}))
+    assert (tmp_path / "seen").read_text() == "77"
+
+
+BENCHMARKS = """
+@azr.hookimpl
+def azr_benchmarks(config): return [azr.Benchmark({names}, {{}}, {{}}) for name in ("b", "a")]
+"""
+
+
+def test_benchmarks_come_sorted_and_never_twice(write: Writer) -> None:
+    assert [b.name for b in azr.load([write(BENCHMARKS.format(names="name"))]).benchmarks(config())] == ["a", "b"]
+    with pytest.raises(azr.PluginError, match="benchmark 'same' comes from two plugins"):
+        azr.load([write(BENCHMARKS.format(names="'same'"))]).benchmarks(config())
+
+
+class Toast(azr.Options):
+    """Options of a test."""
+
+    crust: int = 3
+
+
+def test_plugin_options_are_parsed_by_the_plugins_own_model() -> None:
+    assert azr.plugin_options(config(), "sample", Toast).crust == 3
+    assert azr.plugin_options(config(plugin_options={"sample": {"crust": 5}}), "sample", Toast).crust == 5
+    with pytest.raises(azr.ConfigError, match=r"\[plugins.sample\]: unknown setting 'crsut'; did you mean 'crust'"):
+        azr.plugin_options(config(plugin_options={"sample": {"crsut": 5}}), "sample", Toast)
+
+
+def test_options_for_a_plugin_that_does_not_exist_are_an_error() -> None:
+    with pytest.raises(azr.ConfigError, match=r"\[plugins.toy_plugni\]: no plugin of that name; did you mean 'toy_plugin'"):
+        azr.load([TOY]).environments(config(plugin_options={"toy_plugni": {}}))
+
+
+def test_listing_installed_plugins_imports_none_of_them() -> None:
+    code = "import sys, azr_core as azr; azr.installed(); print([m for m in sys.modules if m.startswith('azr_plugins')])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(TOY).parents[1])
+    assert found.stdout.strip() == "[]"
