@@ -47,14 +47,11 @@ def run(
 
     Shows the plan, then progress, then what was gained, with a picture. Ctrl-C stops after the step.
 
+    \b
     [dim]Examples[/dim]
-
     azr run --plugin python
-
     azr run --plugin python --minutes 5 --seed 1
-
     azr run --plugin ./sorting.py --set batch_size=8
-
     azr run --resume --name python-001
     """
     from azr_core import session
@@ -81,10 +78,9 @@ def evaluate(
 ) -> None:
     """[bold]Measure a model[/bold] on the plugins' held-out benchmarks, without training.
 
+    \b
     [dim]Examples[/dim]
-
     azr eval --plugin python
-
     azr eval --plugin python --model runs/python-001/checkpoints/step-000200 --json
     """
     from azr_core import session
@@ -104,12 +100,10 @@ def report(
 
     Several runs are compared: mean over them, and one picture.
 
+    \b
     [dim]Examples[/dim]
-
     azr report python-001
-
     azr report python-001 python-002 python-003
-
     azr report python-001 --json
     """
     from azr_core import reading
@@ -130,10 +124,9 @@ def show(
 ) -> None:
     """[bold]Read episodes[/bold]: prompt, reply, verdict and its reason, oldest first.
 
+    \b
     [dim]Examples[/dim]
-
     azr show python-001 --role propose --outcome admitted
-
     azr show python-001 --outcome malformed --limit 3
     """
     from azr_core import reading
@@ -162,10 +155,9 @@ def show_config(
 ) -> None:
     """[bold]See the settings[/bold] a run would have: defaults, model's file, preset, files and flags together.
 
+    \b
     [dim]Examples[/dim]
-
     azr config --show --plugin python
-
     azr config --show --plugin python > mine.toml
     """
     from azr_core.run import resolve
@@ -192,8 +184,8 @@ def warmup(
 ) -> None:
     """[bold]Teach a small model[/bold] a plugin's tasks from the plugin's own worked examples, before self-play.
 
+    \b
     [dim]Example[/dim]
-
     azr warmup --plugin ./sorting.py --out models/sorting --minutes 10
     """
     from azr_core import session

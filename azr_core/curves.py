@@ -34,6 +34,11 @@ class Curve:
         return _flat(_like(first, last)), _flat(_like(last, first))
 
     @property
+    def once(self) -> bool:
+        """Whether there is one measurement only, and so no end and no gain."""
+        return len(self.points) < 2
+
+    @property
     def n(self) -> int:
         """How many tasks the gain is measured on."""
         return len(self.ends[0])

@@ -69,8 +69,8 @@ class Board:
         return (self.recently(amount) or 0.0) / spent if spent else None
 
 
-def render(board: Board) -> RenderableType:
-    """The whole display."""
+def render(board: Board, width: int | None = None) -> RenderableType:
+    """The whole display, as wide as the terminal or so many characters."""
     parts: list[RenderableType] = [_progress(board)]
     if board.recent:
         parts += [_environments(board), "", _speed(board)]
@@ -80,7 +80,8 @@ def render(board: Board) -> RenderableType:
         parts += ["", *(Text(f"· {note}", style="dim", overflow="ellipsis", no_wrap=True) for note in board.notes)]
     elapsed = duration(time.monotonic() - board.started)
     hint = "Ctrl-C stops after the step"
-    return Panel(Group(*parts), title="[bold]azr[/] self-play", subtitle=f"[dim]{elapsed} · {hint}[/]", box=ROUNDED, padding=(0, 1))
+    subtitle = f"[dim]{elapsed} · {hint}[/]"
+    return Panel(Group(*parts), title="[bold]azr[/] self-play", subtitle=subtitle, box=ROUNDED, padding=(0, 1), width=width)
 
 
 def _progress(board: Board) -> RenderableType:
@@ -160,7 +161,7 @@ def _accuracy(measured: list[Curve], step: int) -> RenderableType:
 
 def _level(curve: Curve) -> Text:
     text = Text(percent(curve.levels[-1][1].mean))
-    if len(curve.points) > 1:
+    if not curve.once:
         gain = curve.gain
         sure = gain.low is not None and gain.high is not None and not gain.low <= 0.0 <= gain.high
         colour = ("green" if gain.mean > 0 else "red") if sure else "dim"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from azr_core.series import duration, mean, under
 from azr_core.types import Evaluation, StepReport
 
 QUIET = 10.0  # seconds between plain lines of one phase
+WIDE = 160  # characters of a line that goes to a file
 
 
 class Display(Listener):
@@ -34,6 +34,9 @@ class Display(Listener):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Give the terminal back."""
+
+    def recall(self, evaluations: Sequence[Evaluation]) -> None:
+        """Know earlier measurements of a resumed run, without showing them again."""
 
     def finished(self, run: Path, stopped: bool) -> None:
         self.stopped = stopped
@@ -68,6 +71,9 @@ class LiveDisplay(Display):
         self.board.evaluations += evaluations
         self._draw()
 
+    def recall(self, evaluations: Sequence[Evaluation]) -> None:
+        self.board.evaluations += evaluations
+
     def note(self, text: str) -> None:
         self.board.notes.append(text)
         self._draw()
@@ -78,10 +84,13 @@ class LiveDisplay(Display):
 
     def _draw(self) -> None:
         if self._live is None:
-            picture = partial(render, self.board)
-            self._live = Live(console=self.console, get_renderable=picture, refresh_per_second=2, vertical_overflow="crop")
+            self._live = Live(console=self.console, get_renderable=self._picture, refresh_per_second=2, vertical_overflow="crop")
             self._live.start()
         self._live.refresh()
+
+    def _picture(self) -> RenderableType:
+        # The terminal echoes Ctrl-C as ^C behind the last line; without room it would wrap and spoil the next redraw.
+        return render(self.board, self.console.width - 3)
 
 
 class PlainDisplay(Display):
@@ -99,7 +108,7 @@ class PlainDisplay(Display):
 
     def phase(self, title: str, done: int, total: int) -> None:
         now = time.monotonic()
-        if title != self._title or now - self._said >= QUIET:
+        if done < total and (title != self._title or now - self._said >= QUIET):
             self._title, self._said = title, now
             self._say(f"{title}: {done} of {total}")
 
@@ -124,14 +133,23 @@ class PlainDisplay(Display):
         for curve in curves(self._evaluations):
             if (curve.benchmark, curve.decoding) in fresh and curve.kind != ALL:
                 step, level = curve.levels[-1]
-                gain = f" ({100 * curve.gain.mean:+.1f} points)" if len(curve.points) > 1 else ""
+                gain = f" ({100 * curve.gain.mean:+.1f} points)" if not curve.once else ""
                 self._say(f"held out, step {step}: {curve.benchmark} {curve.decoding} {curve.kind} {100 * level.mean:.1f} %{gain}")
+
+    def recall(self, evaluations: Sequence[Evaluation]) -> None:
+        self._evaluations += evaluations
 
     def note(self, text: str) -> None:
         self._say(text)
 
     def _say(self, line: str) -> None:
         print(line, file=self.console.file, flush=True)
+
+
+def terminal(*, stderr: bool = False) -> Console:
+    """The console; where nobody watches it is wide enough that tables do not fold."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDE)
 
 
 def choose(console: Console) -> Display:

@@ -20,10 +20,11 @@ Label = tuple[float, str, str]  # height in the axes' units, text, colour
 
 def draw_run(history: History, path: Path) -> None:
     """Held-out accuracy above, what happened in self-play below; a PNG."""
-    panels = _panels(history.curves)
+    panels = _panels(history.shown)
     rows = -(-len(panels) // COLUMNS)
     names = environments(history.metrics) or sorted({curve.kind for curve in history.curves} - {ALL})
-    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)} | {ALL: INK}
+    colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
+    colours |= {ALL: INK} if any(curve.kind == ALL for curve in history.shown) else {}
     figure = _figure(3.3 * (rows + 1) + 0.9)
     title = f"{history.name}: {history.last_step} self-play steps in {duration(history.wall_s)}"
     figure.suptitle(title, x=0.008, ha="left", fontsize=14, fontweight="bold", color=INK)
@@ -32,6 +33,7 @@ def draw_run(history: History, path: Path) -> None:
     for index, axes in enumerate(grid[:-1].flat):
         if index < len(panels):
             _draw_accuracy(axes, panels[index], colours, top)
+            axes.set_xlim(-0.05 * max(1, history.last_step), 1.05 * max(1, history.last_step))
         else:
             axes.set_axis_off()
     _draw_play(grid[-1], history, colours)
@@ -79,9 +81,7 @@ def _ceiling(curves: Sequence[Curve]) -> float:
 
 
 def _draw_accuracy(axes: Any, curves: Sequence[Curve], colours: Mapping[str, str], top: float) -> None:
-    alone = [curve for curve in curves if curve.kind != ALL]
-    shown = alone if len(alone) == 1 else curves
-    labels = _draw_lines(axes, {curve.kind: curve for curve in shown}, colours)
+    labels = _draw_lines(axes, {curve.kind: curve for curve in curves}, colours)
     _dress(axes, f"{curves[0].benchmark}, {curves[0].decoding}: accuracy, %", (0.0, top), labels)
 
 
@@ -97,9 +97,8 @@ def _draw_lines(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, st
         halves = [100 * (curve.levels[index][1].half_width or 0.0) for index in whole]
         marks = {"fmt": "o", "markersize": 5, "elinewidth": 1.1, "capsize": 2.5}
         axes.errorbar([steps[index] for index in whole], [levels[index] for index in whole], yerr=halves, color=colour, **marks)
-        gain = f" ({100 * curve.gain.mean:+.1f})" if len(curve.points) > 1 else ""
+        gain = f" ({100 * curve.gain.mean:+.1f})" if not curve.once else ""
         labels.append((levels[-1], f"{levels[-1]:.0f} %{gain}", colour))
-    axes.margins(x=0.05)
     return sorted(labels)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from azr_core.curves import Curve, curves
+from azr_core.curves import ALL, Curve, curves
 from azr_core.directory import RunDirectory
 from azr_core.errors import RunError
 
@@ -52,6 +52,13 @@ class History:
         spent["other"] = max(0.0, self.wall_s - sum(spent.values()))
         whole = sum(spent.values()) or 1.0
         return {name: seconds / whole for name, seconds in spent.items()}
+
+    @property
+    def shown(self) -> list[Curve]:
+        """The curves without an `all` that only repeats a benchmark's one kind."""
+        kinds = {(curve.benchmark, curve.kind) for curve in self.curves if curve.kind != ALL}
+        many = {benchmark for benchmark, _ in kinds if sum(name == benchmark for name, _ in kinds) > 1}
+        return [curve for curve in self.curves if curve.kind != ALL or curve.benchmark in many]
 
     def total(self, metric: str) -> float:
         """Sum of a metric over the steps."""

@@ -53,9 +53,9 @@ def _benchmark(curve: Curve) -> dict[str, Any]:
         "decoding": curve.decoding,
         "n": curve.n,
         "start": _rounded(curve.start.mean),
-        "end": _rounded(curve.end.mean),
-        "gain": _rounded(gain.mean),
-        "gain_ci95": None if gain.low is None else [_rounded(gain.low), _rounded(gain.high)],
+        "end": None if curve.once else _rounded(curve.end.mean),
+        "gain": None if curve.once else _rounded(gain.mean),
+        "gain_ci95": None if curve.once or gain.low is None else [_rounded(gain.low), _rounded(gain.high)],
     }
 
 
@@ -74,11 +74,16 @@ def points(gain: Estimate) -> str:
     return f"{100 * gain.mean:+.1f}{half}"
 
 
+def change(curve: Curve) -> tuple[str, str]:
+    """Accuracy at the end and the gain, for people; dashes where there is one measurement only."""
+    return ("-", "-") if curve.once else (percent(curve.end.mean), points(curve.gain))
+
+
 def sentence(curve: Curve) -> str:
     """What one curve says, in words that claim no more than its interval."""
     gain = curve.gain
     head = f"{curve.benchmark}, {curve.decoding}: {percent(curve.start.mean)} → {percent(curve.end.mean)}"
-    if len(curve.points) < 2:
+    if curve.once:
         return f"{curve.benchmark}, {curve.decoding}: {percent(curve.start.mean)}, measured once"
     if gain.low is None or gain.high is None or gain.low <= 0.0 <= gain.high:
         return f"{head}; the change of {points(gain)} points cannot be told from chance"
@@ -108,8 +113,8 @@ def markdown(history: History) -> str:
         *_table(
             ("benchmark", "kind", "decoding", "tasks", "start", "end", "gain"),
             [
-                (c.benchmark, c.kind, c.decoding, str(c.n), percent(c.start.mean), percent(c.end.mean), points(c.gain))
-                for c in history.curves
+                (curve.benchmark, curve.kind, curve.decoding, str(curve.n), percent(curve.start.mean), *change(curve))
+                for curve in history.shown
             ],
         ),
         "",

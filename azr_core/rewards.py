@@ -57,7 +57,8 @@ class Learnability(RewardShaper):
         rate = episode.solve_rate
         if rate is None or rate in (0.0, 1.0):
             return self.options.zero_reward
-        return (1.0 - rate) / (1.0 + episode.measures.get("seen", 0.0)) ** self.options.novelty
+        discount: float = (1.0 + episode.measures.get("seen", 0.0)) ** self.options.novelty
+        return (1.0 - rate) / discount
 
     def advantages(self, episodes: Sequence[Episode]) -> list[float]:
         judged = [episode for episode in episodes if episode.outcome is not Outcome.FAILED]

@@ -39,7 +39,8 @@ def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugi
     if not named:
         raise ConfigError("no plugin named; say which domain to play, for example --plugin python")
     plugins = load([*named, *(name for name in _part_names(request.settings) if name not in named)], log)
-    settings = merge(plugins.defaults(request.settings), request.settings, {"plugins": named})
+    unnamed = {part: {"name": _default_name(part)} for part in PARTS}
+    settings = merge(unnamed, plugins.defaults(request.settings), request.settings, {"plugins": named})
     return parse(RunConfig, settings, "configuration"), plugins
 
 
@@ -104,10 +105,13 @@ def _running(config: RunConfig, plugins: Plugins, directory: RunDirectory, liste
 
 def _part_names(settings: Mapping[str, Any]) -> list[str]:
     """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
-    defaults = {part: RunConfig.model_fields[part].default.name for part in PARTS}
-    chosen = [settings.get(part, {}).get("name", defaults[part]) for part in PARTS]
+    chosen = [settings.get(part, {}).get("name", _default_name(part)) for part in PARTS]
     available = {plugin.name for plugin in installed()}
     return [name for name in chosen if name in available]
+
+
+def _default_name(part: str) -> str:
+    return str(RunConfig.model_fields[part].default.name)
 
 
 def _fresh(request: Request) -> str:

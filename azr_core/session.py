@@ -8,38 +8,40 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from azr_core import report, run, tables
 from azr_core.curves import curves
-from azr_core.directory import fresh_name, names
-from azr_core.display import PlainDisplay, choose, plan_table
+from azr_core.directory import RunDirectory, fresh_name, names
+from azr_core.display import PlainDisplay, choose, plan_table, terminal
 from azr_core.failures import crashes_logged
 from azr_core.history import read
 from azr_core.run import Request
 from azr_core.series import duration
+from azr_core.types import Evaluation
 
 
 def show_plan(request: Request) -> None:
     """What a run would do."""
-    Console().print(plan_table(run.plan(request)))
+    terminal().print(plan_table(run.plan(request)))
 
 
 def play(request: Request) -> None:
     """Play a run to its end, write its report, and say what was gained."""
-    console = Console()
+    console = terminal()
     request = _named(request)
     display = choose(console)
-    with crashes_logged(request.runs_dir / str(request.name) / "run.log"), display:
+    folder = request.runs_dir / str(request.name)
+    if request.resume and (folder / "run.db").is_file():
+        display.recall(_measured(folder))
+    with crashes_logged(folder / "run.log"), display:
         directory = run.start(request, display)
-    folder = report.write(directory)
+    written = report.write(directory)
     history = read(directory)
     console.print()
     console.print(tables.accuracy(history))
     lines = {
         "played": f"{history.last_step} steps in {duration(history.wall_s)}",
-        "picture": str(folder / "curves.png"),
-        "report": str(folder / "report.md"),
+        "picture": str(written / "curves.png"),
+        "report": str(written / "report.md"),
         "episodes": f"azr show {_again(request, directory)}",
     }
     if display.stopped:
@@ -49,7 +51,7 @@ def play(request: Request) -> None:
 
 def measure(request: Request, benchmarks: Sequence[str] | None, *, as_json: bool) -> None:
     """Accuracy of one model on the benchmarks."""
-    console = Console(stderr=as_json)
+    console = terminal(stderr=as_json)
     with choose(console) as display:
         measured = curves(run.evaluate_model(request, display, benchmarks))
     if as_json:
@@ -64,11 +66,19 @@ def measure(request: Request, benchmarks: Sequence[str] | None, *, as_json: bool
 
 def teach(request: Request, out: Path, minutes: float) -> None:
     """Warm a model up from demonstrations; plain lines, since its listener hears of phases only."""
-    console = Console()
+    console = terminal()
     with PlainDisplay(console) as display:
         run.warmup(request, out, minutes, display)
     plugins = " ".join(f"--plugin {shlex.quote(plugin)}" for plugin in request.plugins)
     console.print(plan_table({"written": str(out), "play it": f"azr run {plugins} --model {shlex.quote(str(out))}"}), soft_wrap=True)
+
+
+def _measured(folder: Path) -> list[Evaluation]:
+    store = RunDirectory(folder).open_store()
+    try:
+        return store.evaluations()
+    finally:
+        store.close()
 
 
 def _named(request: Request) -> Request:

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from azr_core.curves import ALL, Curve
 from azr_core.history import History
-from azr_core.report import percent, points
+from azr_core.report import change, percent, points
+from azr_core.series import short_names
 from azr_core.statistics import Estimate, estimate
 
 
@@ -23,10 +24,12 @@ def accuracy(history: History) -> RenderableType:
         return Text("held-out accuracy was not measured", style="dim")
     table = _table("benchmark", "kind", "decoding")
     _numbers(table, "tasks", "start", "end", "gain, points")
-    for curve in history.curves:
+    kinds = short_names(sorted({curve.kind for curve in history.curves}))
+    for curve in history.shown:
         style = "bold" if curve.kind == ALL else ""
-        cells = (curve.benchmark, curve.kind, curve.decoding, str(curve.n), percent(curve.start.mean), percent(curve.end.mean))
-        table.add_row(*cells, _coloured(curve), style=style, end_section=curve.kind == ALL)
+        end, gain = change(curve)
+        cells = (curve.benchmark, kinds[curve.kind], curve.decoding, str(curve.n), percent(curve.start.mean), end)
+        table.add_row(*cells, Text(gain, style=_colour(curve)), style=style, end_section=curve.kind == ALL)
     return Group(table, Text("gains are paired by task, ± half the 95 % interval; grey ones cannot be told from chance", style="dim"))
 
 
@@ -34,16 +37,19 @@ def seeds(histories: Sequence[History]) -> RenderableType:
     """Several runs beside each other: mean accuracy at the start and the end, mean, least and greatest gain."""
     curves: defaultdict[tuple[str, str, str], list[Curve]] = defaultdict(list)
     for history in histories:
-        for curve in history.curves:
+        for curve in (curve for curve in history.shown if not curve.once):
             curves[curve.benchmark, curve.kind, curve.decoding].append(curve)
     table = _table("benchmark", "kind", "decoding")
     _numbers(table, "runs", "start", "end", "mean gain", "least", "greatest")
-    for key, group in curves.items():
+    kinds = short_names(sorted({kind for _, kind, _ in curves}))
+    for (benchmark, kind, decoding), group in curves.items():
         gains = [curve.gain.mean for curve in group]
         start, end = (sum(values) / len(group) for values in ([c.start.mean for c in group], [c.end.mean for c in group]))
         ends = (f"{100 * min(gains):+.1f}", f"{100 * max(gains):+.1f}")
-        style = "bold" if key[1] == ALL else ""
-        table.add_row(*key, str(len(group)), percent(start), percent(end), points(estimate(gains)), *ends, style=style)
+        style = "bold" if kind == ALL else ""
+        table.add_row(
+            benchmark, kinds[kind], decoding, str(len(group)), percent(start), percent(end), points(estimate(gains)), *ends, style=style
+        )
     return Group(table, Text("points; mean over the runs ± half its 95 % interval (few runs: take it as rough)", style="dim"))
 
 
@@ -83,11 +89,11 @@ def visible(text: str) -> str:
     return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
 
 
-def _coloured(curve: Curve) -> Text:
+def _colour(curve: Curve) -> str:
     gain = curve.gain
     if gain.low is None or gain.high is None or gain.low <= 0.0 <= gain.high:
-        return Text(points(gain), style="bright_black")
-    return Text(points(gain), style="green" if gain.mean > 0 else "red")
+        return "bright_black"
+    return "green" if gain.mean > 0 else "red"
 
 
 def _table(*heads: str) -> Table:

@@ -179,7 +179,7 @@ def _check_prompts(environment: Environment, own: Sequence[Task], references: Se
             continue
         try:
             prompt = environment.proposer.prompt(shown)
-            if not isinstance(prompt, str) or not prompt:
+            if not isinstance(prompt, str):
                 findings.append(f"the prompt with {len(shown)} references is {prompt!r}, not text")
         except Exception as error:
             findings.append(f"the prompt with {len(shown)} references: {error!r}")

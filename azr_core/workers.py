@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -51,9 +52,9 @@ class Workers:
         waiting = deque(range(len(jobs)))
         try:
             while len(results) < len(jobs):
-                for worker in self._workers:
-                    if waiting and worker.ready and worker.job is None:
-                        self._send(worker, waiting.popleft(), jobs)
+                idle = [worker for worker in self._workers if worker.ready and worker.job is None]
+                for worker, _ in zip(idle, tuple(waiting), strict=False):
+                    self._send(worker, waiting.popleft(), jobs)
                 self._wait()
                 for index in range(len(self._workers)):
                     self._collect(index, results)
@@ -135,6 +136,7 @@ def _serve(connection: Connection, config_json: str, names: tuple[str, ...], log
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)  # line by line: a killed worker flushes nothing
     try:
         desk = Desk(config_json, names, Path(log))
     except Exception as error:

@@ -57,13 +57,13 @@ def proposal_of(environment: azr.Environment, example: azr.Demonstration) -> azr
 def _examples(name: str, counts: Sequence[int], excluded: frozenset[int]) -> Iterator[azr.Demonstration]:
     rng = azr.chance(SEED, sum(counts), name)
     used: set[str] = set()
-    for sample in demonstrations.samples(rng, counts, held_out=True):
-        if sample.program not in used and _fingerprint(sample.program) not in excluded:
+    for index, sample in enumerate(demonstrations.samples(rng, counts, held_out=True)):
+        if sample.program not in used and fingerprint(sample.program) not in excluded:
             used.add(sample.program)
-            yield _MAKERS[name](rng, sample)
+            yield _MAKERS[name](azr.chance(SEED, sum(counts), f"{name} task", index), sample)
 
 
-def _fingerprint(program: str) -> int:
+def fingerprint(program: str) -> int:
     """How a list of pretraining programs names a program: the first 8 bytes of its sha256, big-endian."""
     return int.from_bytes(hashlib.sha256(program.encode()).digest()[:8], "big")
 

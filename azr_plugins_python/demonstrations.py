@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import azr_core as azr
 from azr_plugins_python.generator import STATEMENT_COUNTS, STATEMENT_WEIGHTS, ProgramGenerator, Sample, reserved
@@ -16,6 +18,10 @@ Maker = Callable[[random.Random, Sample], azr.Demonstration]
 INPUTS = 10
 """Inputs of a sample, the most that the generator makes."""
 THOUGHT_SHARE = 0.4
+RECENT = 200
+"""Earlier samples that may be shown as references."""
+REFERENCES = (0.2, 0.25, 0.2, 0.15, 0.08, 0.06, 0.06)
+"""How often 0, 1, ... 6 of them are shown."""
 _TRIED, _TRIED_WEIGHTS = (0, 1, 2), (0.5, 0.3, 0.2)
 
 
@@ -28,14 +34,31 @@ def samples(rng: random.Random, counts: Sequence[int], *, inputs: int = INPUTS, 
             yield sample
 
 
+# What a proposal may have in common with its references: the type it works on, its constructs, or its length.
+TRAITS: tuple[Callable[[Sample], object], ...] = (
+    lambda sample: (sample.program.split("\n")[0], sample.inputs[0][0].isdigit(), sample.inputs[0][0] == "["),
+    lambda sample: ("if " in sample.program, "for c" in sample.program, "for v" in sample.program),
+    lambda sample: sample.program.count("\n"),
+)
+
+
 def endless(maker: Maker, inputs: int = INPUTS) -> Callable[[random.Random], Iterator[azr.Demonstration]]:
-    """The `demonstrations` of an environment."""
+    """The `demonstrations` of an environment. References that the maker leaves open share a trait with the program."""
 
     def demonstrations(rng: random.Random) -> Iterator[azr.Demonstration]:
+        earlier: deque[tuple[Sample, azr.Task]] = deque(maxlen=RECENT)
         for sample in samples(rng, STATEMENT_COUNTS, inputs=inputs):
-            yield maker(rng, sample)
+            example = maker(rng, sample)
+            yield example if example.references is not None else replace(example, references=_alike(rng, sample, earlier))
+            earlier.append((sample, example.task))
 
     return demonstrations
+
+
+def _alike(rng: random.Random, sample: Sample, earlier: Sequence[tuple[Sample, azr.Task]]) -> tuple[azr.Task, ...]:
+    trait = rng.choice(TRAITS)
+    tasks = [task for other, task in earlier if trait(other) == trait(sample) and other.program != sample.program]
+    return tuple(rng.sample(tasks, min(len(tasks), rng.choices(range(len(REFERENCES)), REFERENCES)[0])))
 
 
 def deduction(rng: random.Random, sample: Sample) -> azr.Demonstration:
@@ -61,7 +84,8 @@ def abduction(rng: random.Random, sample: Sample) -> azr.Demonstration:
 
 
 def induction(_: random.Random, sample: Sample) -> azr.Demonstration:
-    """Write the program. The proposal is one for the task's own program as the reference."""
+    """Write the program. The proposal is one for the program of its reference, which the prompt shows."""
     proposal = InductionProposal(program=sample.program, inputs=sample.inputs, message=sample.message)
     task = InductionTask.of(proposal, sample.outputs)
-    return azr.Demonstration(induction_answer(sample.inputs, sample.message), task, "", task.answer)
+    reference = DeductionTask.of(sample.program, sample.inputs[0], sample.outputs[0])
+    return azr.Demonstration(induction_answer(sample.inputs, sample.message), task, "", task.answer, (reference,))

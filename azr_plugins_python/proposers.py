@@ -27,7 +27,7 @@ class ProgramProposer(azr.Proposer[ProgramProposal]):
 
     def parse(self, answer: str, references: Sequence[azr.Task]) -> ProgramProposal:
         blocks = read_blocks(answer, (Name.PYTHON, Name.INPUT))
-        return ProgramProposal(program=single(blocks, Name.PYTHON), input=single(blocks, Name.INPUT).strip())
+        return ProgramProposal(program=single(blocks, Name.PYTHON), input=single(blocks, Name.INPUT))
 
 
 class InductionProposer(azr.Proposer[InductionProposal]):
@@ -48,9 +48,7 @@ class InductionProposer(azr.Proposer[InductionProposal]):
         programs = _programs(references)
         if not programs:
             raise azr.FormatError("no program was shown to write inputs for")
-        return InductionProposal(
-            program=programs[0].program, inputs=tuple(input.strip() for input in inputs[: self._pairs]), message=message
-        )
+        return InductionProposal(program=programs[0].program, inputs=tuple(inputs[: self._pairs]), message=message)
 
 
 def _programs(references: Sequence[azr.Task]) -> list[ProgramTask]:

@@ -3,25 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import AfterValidator
 
 import azr_core as azr
 from azr_plugins_python.blocks import Name, block
-from azr_plugins_python.shape import arguments_key, program_key
+from azr_plugins_python.executor import LiteralError, unwrap_call
+from azr_plugins_python.shape import ENTRY, arguments_key, program_key
+
+
+def _unwrapped(text: str) -> str:
+    """Argument text without outer space, and without the call that models often write around it."""
+    try:
+        return unwrap_call(text, ENTRY).strip()
+    except LiteralError:
+        return text.strip()  # the gate refuses it with the reason
+
+
+Arguments = Annotated[str, AfterValidator(_unwrapped)]
 
 
 class ProgramProposal(azr.Proposal):
     """A program and one input: proposes a deduction or an abduction. input: argument text such as `3, 'a'`."""
 
     program: str
-    input: str
+    input: Arguments
 
 
 class InductionProposal(azr.Proposal):
     """Inputs and a hint for a known program."""
 
     program: str
-    inputs: tuple[str, ...]
+    inputs: tuple[Arguments, ...]
     message: str = ""
 
 

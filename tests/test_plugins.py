@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,10 @@ def test_closing_closes_the_verifiers_that_were_handed_out(write: Writer) -> Non
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("@azr.hookimpl\ndef azr_enviroments(config): return []", r"'sample': there is no hook 'azr_enviroments'; did you mean 'azr_environments'"),
+        (
+            "@azr.hookimpl\ndef azr_enviroments(config): return []",
+            r"'sample': there is no hook 'azr_enviroments'; did you mean 'azr_environments'",
+        ),
         ("@azr.hookimpl\ndef on_step(report): pass", "'sample': there is no hook 'on_step'"),
         ("def azr_step(report): pass", "'sample': the function azr_step is not a hook yet; mark it with @azr.hookimpl"),
         ("@azr.hookimpl\ndef azr_step(reprot): pass", "(?s)'sample' breaks the contract.*reprot"),
@@ -137,7 +140,7 @@ def test_an_error_inside_a_hook_names_plugin_and_hook(write: Writer, tmp_path: P
 
 def test_a_usage_error_inside_a_hook_is_passed_on(write: Writer) -> None:
     plugins = azr.load([write("@azr.hookimpl\ndef azr_trainer(part): raise azr.ConfigError('mend it')")])
-    with pytest.raises(azr.ConfigError, match="^mend it$"):
+    with pytest.raises(azr.ConfigError, match=r"^mend it$"):
         plugins.trainer(config())
 
 
@@ -209,6 +212,38 @@ def test_the_default_parts_are_a_plugin_like_any_other() -> None:
     assert isinstance(plugins.shaper(config()), azr.RewardShaper)
 
 
+PARTS = """
+class Nothing(azr.Buffer):
+    def add(self, environment, task): return False
+    def sample(self, environments, k, rng): return []
+    def count(self, environment): return 0
+
+class Flat(azr.RewardShaper):
+    def reward(self, episode): return 0.0
+    def advantages(self, episodes): return [0.0 for _ in episodes]
+
+@azr.hookimpl
+def azr_buffer(part): return Nothing() if part.name == "nothing" else None
+
+@azr.hookimpl
+def azr_reward_shaper(part, config): return Flat() if part.name == "flat" and part.options["depth"] == config.steps else None
+"""
+
+
+def test_a_plugin_brings_a_buffer_and_a_reward_shaper_by_name(write: Writer) -> None:
+    plugins = azr.load([write(PARTS)])
+    settings = config(buffer=azr.Part(name="nothing"), reward=azr.Part.model_validate({"name": "flat", "depth": 5}), steps=5)
+    assert plugins.buffer(settings).count("toy/sorting") == 0
+    assert plugins.shaper(settings).advantages([]) == []
+    assert type(plugins.buffer(config())).__name__ != "Nothing"
+
+
+def test_two_plugins_with_one_buffer_are_an_error_that_names_both(write: Writer) -> None:
+    plugins = azr.load([write(PARTS, "one"), write(PARTS, "two")])
+    with pytest.raises(azr.PluginError, match="azr_buffer 'nothing' comes from two plugins, 'one' and 'two'; load one of them"):
+        plugins.buffer(config(buffer=azr.Part(name="nothing")))
+
+
 def test_defaults_of_several_plugins_are_merged_in_the_order_of_loading(write: Writer) -> None:
     first = write("@azr.hookimpl\ndef azr_defaults(settings): return {'steps': 1, 'evaluation': {'every': 2}}", "one")
     second = write("@azr.hookimpl\ndef azr_defaults(settings): return {'steps': settings['seed'], 'evaluation': {'samples': 3}}", "two")
@@ -249,6 +284,53 @@ def test_plugin_options_are_parsed_by_the_plugins_own_model() -> None:
 def test_options_for_a_plugin_that_does_not_exist_are_an_error() -> None:
     with pytest.raises(azr.ConfigError, match=r"\[plugins.toy_plugni\]: no plugin of that name; did you mean 'toy_plugin'"):
         azr.load([TOY]).environments(config(plugin_options={"toy_plugni": {}}))
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An installed distribution `azr-trees` 1.5 with the plugin `trees`."""
+    (tmp_path / "site/azr_trees").mkdir(parents=True)
+    (tmp_path / "site/azr_trees/__init__.py").write_text('"""A plugin."""')
+    (tmp_path / "site/azr_trees/plugin.py").write_text('azr_requires = ("leaves",)')
+    (tmp_path / "site/azr_leaves.py").write_text("")
+    info = tmp_path / "site/azr_trees-1.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: azr-trees\nVersion: 1.5\n")
+    (info / "entry_points.txt").write_text("[azr]\ntrees = azr_trees.plugin\nleaves = azr_leaves\n")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    yield tmp_path / "site"
+    for name in ("azr_trees", "azr_trees.plugin", "azr_leaves"):
+        sys.modules.pop(name, None)
+
+
+def test_an_installed_plugin_is_loaded_by_its_name_and_hashed_as_a_whole(distribution: Path) -> None:
+    before = azr.load(["trees"]).listing()
+    assert [(row["name"], row["version"]) for row in before[1:]] == [("leaves", "1.5"), ("trees", "1.5")]
+    (distribution / "azr_trees/other.py").write_text("x = 1")
+    after = azr.load(["trees"]).listing()
+    assert before[1] == after[1] and before[2]["sha256"] != after[2]["sha256"]
+
+
+def test_a_misspelt_plugin_gets_the_nearest_name(distribution: Path) -> None:
+    with pytest.raises(azr.PluginError, match=r"plugin 'treees' is not installed; did you mean 'trees'\?"):
+        azr.load(["treees"])
+
+
+def test_an_installed_plugin_is_listed_and_not_imported(distribution: Path) -> None:
+    found = {plugin.name: plugin for plugin in azr.installed()}["trees"]
+    assert (found.module, found.distribution, found.version) == ("azr_trees.plugin", "azr-trees", "1.5")
+    assert "azr_trees" not in sys.modules
+
+
+def test_a_plugin_name_installed_twice_is_an_error(distribution: Path) -> None:
+    info = distribution / "oaks-2.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: oaks\nVersion: 2.0\n")
+    (info / "entry_points.txt").write_text("[azr]\ntrees = oaks\n")
+    with pytest.raises(
+        azr.PluginError, match=r"plugin 'trees' is installed twice, by (azr-trees and oaks|oaks and azr-trees); uninstall one"
+    ):
+        azr.load(["trees"])
 
 
 def test_listing_installed_plugins_imports_none_of_them() -> None:

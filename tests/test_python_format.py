@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import azr_core as azr
+from azr_plugins_python import plugin
 from azr_plugins_python.blocks import Name, bare_or_block, block, read_blocks, single
 from azr_plugins_python.environments import make_environments, make_executor
 from azr_plugins_python.options import Options
@@ -99,6 +100,12 @@ def test_a_format_error_names_what_is_missing(answer: str, complaint: str) -> No
         ProgramProposer().parse(answer, [])
 
 
+def test_an_input_written_as_the_whole_call_is_unwrapped() -> None:
+    proposal = ProgramProposer().parse(f"{block(Name.PYTHON, PROGRAM)}\n{block(Name.INPUT, 'f(1, 2)')}", [])
+    assert proposal.input == "1, 2"
+    assert InductionProposal(program=PROGRAM, inputs=("f(1, b=2)", " 3, 4 ", "f(*[1, 2])")).inputs == ("1, b=2", "3, 4", "f(*[1, 2])")
+
+
 def test_an_induction_proposal_needs_all_its_inputs_and_takes_no_more() -> None:
     reference = [DeductionTask.of(PROGRAM, "1, 2", "3")]
     message = block(Name.MESSAGE, "add both")
@@ -143,3 +150,25 @@ def test_induction_is_proposed_for_one_program_of_either_buffer(environments: di
     induction = environments["python/induction"]
     assert induction.reference_count == 1
     assert sorted(induction.references) == ["python/abduction", "python/deduction"]
+
+
+def test_the_plugin_brings_three_environments_that_share_one_executor() -> None:
+    environments = plugin.azr_environments(azr.RunConfig(plugins=("python",)))
+    assert sorted(environment.name for environment in environments) == ["python/abduction", "python/deduction", "python/induction"]
+    assert all(environment.verifier.isolated for environment in environments)
+    assert len({id(vars(environment.verifier)["_executor"]) for environment in environments}) == 1
+
+
+def test_a_misspelt_option_is_an_error_that_names_it() -> None:
+    config = azr.RunConfig(plugins=("python",), plugin_options={"python": {"pears": 5}})
+    with pytest.raises(azr.ConfigError, match=r"pears.*pairs"):
+        plugin.azr_environments(config)
+
+
+def test_options_reach_the_environments_but_never_a_benchmark() -> None:
+    config = azr.RunConfig(plugins=("python",), plugin_options={"python": {"pairs": 4, "match": "strict"}})
+    induction = next(item for item in plugin.azr_environments(config) if item.name == "python/induction")
+    assert all(len(seed.inputs) == 4 for seed in induction.seeds if isinstance(seed, InductionProposal))
+    assert "Write 4 different inputs" in induction.templates["paper/propose"]
+    for benchmark in plugin.azr_benchmarks(config):
+        assert all(vars(environment.verifier)["options"] == Options() for environment in benchmark.environments.values())

@@ -38,7 +38,7 @@ class Bench:
 
 
 def bench(folder: Path, in_workers: bool) -> Bench:
-    config = azr.RunConfig(plugins=(HOSTILE,), workers=1, verify_timeout=2.0)
+    config = azr.RunConfig(plugins=(HOSTILE,), workers=1, verify_timeout=1.5)
     plugins = azr.load([HOSTILE])
     environment = plugins.environments(config)["toy/echo"]
     verification = Verification(config, plugins, folder / "run.log") if in_workers else Verification()
@@ -131,9 +131,8 @@ def test_a_proposal_that_hangs_is_invalid(there: Bench) -> None:
 
 def test_what_a_verifier_prints_is_in_the_log(there: Bench, capfd: pytest.CaptureFixture[str]) -> None:
     there.grade("printed")
+    assert "judging printed\n" in there.log.read_text()
     assert "printed" not in capfd.readouterr().out
-    there.grade("hang", "die")  # a worker that ends writes what it still holds only if it is flushed
-    assert there.log.exists()
 
 
 def test_a_benchmark_is_graded_by_the_verifier_it_ships(there: Bench) -> None:
@@ -153,12 +152,12 @@ def test_a_bug_in_a_verifier_stops_the_run_and_names_the_task(here: Bench) -> No
     identity = azr.task_id("toy/echo", here.environment.task_type(question="hello", answer="hello"))
     with pytest.raises(azr.PluginError, match=f"toy/echo, grade of task {identity}: ZeroDivisionError: a bug"):
         here.grade("hello", "bug")
-    with pytest.raises(azr.PluginError, match="toy/echo, admit of Word.*bug.*ZeroDivisionError"):
+    with pytest.raises(azr.PluginError, match=r"toy/echo, admit of Word.*bug.*ZeroDivisionError"):
         here.admit("hello", "bug")
 
 
 def test_a_bug_in_a_worker_stops_the_run_and_names_the_task(there: Bench) -> None:
-    with pytest.raises(azr.PluginError, match="toy/echo, grade of task .*: ZeroDivisionError: a bug"):
+    with pytest.raises(azr.PluginError, match=r"toy/echo, grade of task .*: ZeroDivisionError: a bug"):
         there.grade("hello", "bug")
     assert "ZeroDivisionError" in there.log.read_text()
     assert there.grade("hello")[0].outcome is azr.Outcome.SOLVED
@@ -177,7 +176,7 @@ def test_a_worker_that_cannot_load_its_plugins_says_why(tmp_path: Path) -> None:
     environment = plugins.environments(config)["toy/echo"]
     path.write_text("1/0")
     verification = Verification(config, plugins, tmp_path / "run.log")
-    with pytest.raises(azr.PluginError, match="could not start: plugin .*vanishing.py failed to import: ZeroDivisionError"):
+    with pytest.raises(azr.PluginError, match=r"could not start: plugin .*vanishing.py failed to import: ZeroDivisionError"):
         verification.admit(environment, environment.seeds)
 
 

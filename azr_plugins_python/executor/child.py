@@ -18,49 +18,14 @@ from azr_plugins_python.executor import codec, wire
 Namespace = dict[str, object]
 Send = Callable[[bytes], object]
 
-PRELOADED = [
-    "__future__",
-    "abc",
-    "array",
-    "base64",
-    "binascii",
-    "bisect",
-    "cmath",
-    "collections",
-    "collections.abc",
-    "contextlib",
-    "copy",
-    "dataclasses",
-    "decimal",
-    "difflib",
-    "enum",
-    "fractions",
-    "functools",
-    "graphlib",
-    "heapq",
-    "io",
-    "itertools",
-    "json",
-    "keyword",
-    "math",
-    "numbers",
-    "operator",
-    "os",
-    "pprint",
-    "queue",
-    "random",
-    "re",
-    "statistics",
-    "string",
-    "struct",
-    "sys",
-    "textwrap",
-    "timeit",
-    "types",
-    "typing",
-    "unicodedata",
-    "zlib",
-]
+# fmt: off
+PRELOADED = (
+    "__future__", "abc", "array", "base64", "binascii", "bisect", "cmath", "collections", "collections.abc", "contextlib", "copy",
+    "dataclasses", "decimal", "difflib", "enum", "fractions", "functools", "graphlib", "heapq", "io", "itertools", "json", "keyword",
+    "math", "numbers", "operator", "os", "pprint", "queue", "random", "re", "statistics", "string", "struct", "sys", "textwrap",
+    "timeit", "types", "typing", "unicodedata", "zlib",
+)
+# fmt: on
 """Modules that the zygote imports before it is locked; nothing else can be imported from disk afterwards."""
 _WITHHELD = ("open", "input", "breakpoint", "exit", "quit", "help", "copyright", "credits", "license")
 _importable = frozenset(name.partition(".")[0] for name in PRELOADED)
@@ -68,7 +33,7 @@ _hidden = ("ctypes", "_ctypes", "signal", "_signal", "resource", "posix", "subpr
 
 _compile, _exec, _type, _import = compile, exec, type, builtins.__import__
 _BaseException, _MemoryError, _MISSING = BaseException, MemoryError, object()
-_parse, _range, _len = json.loads, range, len
+_parse, _range, _len, _enumerate = json.loads, range, len, enumerate
 _pack, _encode, _build = wire.pack_answer, codec.encode, codec.build
 _TooLarge, _Unsupported, _RecursionError, _ValueError = codec.TooLarge, codec.Unsupported, RecursionError, ValueError
 _type_name = type.__dict__["__name__"].__get__
@@ -108,13 +73,11 @@ def run_job(order: wire.Order, send: Send) -> None:
         send(_pack(identity, 0, SYNTAX, _name_of(_type(error))))
         return
     entry, calls = _parse(order.calls)
-    index = 0
-    for call in calls:
+    for index, call in _enumerate(calls):
         namespace: Namespace = {"__name__": "program", "__builtins__": names.copy()}
         for turn in _range(order.repeats):
             kind, payload = _answer(code if turn == 0 else None, namespace, entry, call)
             send(_pack(identity, index + turn * _len(calls), kind, payload))
-        index += 1
 
 
 def _answer(code: CodeType | None, namespace: Namespace, entry: str, call: list[object]) -> tuple[int, bytes]:

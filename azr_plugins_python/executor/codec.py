@@ -1,8 +1,8 @@
 """Values as tagged JSON text: `[1,{"t":[null,{"f":"0.5"}]}]` is `[1, (None, 0.5)]`.
 
-Used on both sides of the jail; imports nothing of the project. The host reads hostile bytes with it, so decoding never evaluates, has caps, and
-raises nothing but `WireError`. In the jail it runs beside a program that may have replaced any builtin, so encoding uses only names captured
-here and the methods of exact builtin types.
+Used on both sides of the jail; imports nothing of the project. The host reads hostile bytes with it, so decoding never evaluates, has
+caps, and raises nothing but `WireError`. In the jail it runs beside a program that may have replaced any builtin, so encoding uses only
+names captured here and the methods of exact builtin types.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_CHARS = 65_536
 MAX_DIGITS = 4_300
 _MAX_BITS = 14_290
 
-_type, _len, _items, _none = type, len, dict.items, type(None)
+_type, _len, _items, _none, _ValueError = type, len, dict.items, type(None), ValueError
 _int_text, _float_text, _bits = int.__repr__, float.__repr__, int.bit_length
 _mapping_types = (dict, Counter, OrderedDict, defaultdict)
 _FLOAT = re.compile(r"-?(?:nan|inf|\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?)", re.ASCII)
@@ -96,7 +96,10 @@ class _Encoder:
 def _encode_int(value: int) -> str:
     if _bits(value) > _MAX_BITS:
         raise TooLarge
-    text = _int_text(value)
+    try:
+        text = _int_text(value)
+    except _ValueError as error:  # the interpreter's own limit on digits
+        raise TooLarge from error
     if _len(text) > MAX_DIGITS + (value < 0):
         raise TooLarge
     return text
@@ -174,7 +177,7 @@ def build(tree: Any, depth: int = 0) -> object:
         raise WireError("too deep")
     kind = _type(tree)
     if kind in (int, str, bool, _none):
-        return tree  # type: ignore[no-any-return]
+        return tree
     if kind is list:
         return [build(item, depth + 1) for item in tree]
     if kind is not dict or _len(tree) != 1:

@@ -25,7 +25,10 @@ BACKEND = "fork-1"
 _SEEDS = 6
 """Hash seeds that a program is tried under when its text hints at sets, hashes or addresses; two elements keep their order in 1 of 32."""
 _PROBE_CPU_S = 0.05
-_ORDER_HINT = re.compile(r"\b(?:set|frozenset|hash|id|object|repr|keys|items)\b|\{[^:{}]*\}|\{[^{}]*\bfor\b")
+_ORDER_HINT = re.compile(
+    r"\b(?:set|frozenset|hash|id|intersection|difference|union|symmetric_difference)\b"
+    r"|(?:keys|items)\(\)\s*[-&|^]|[-&|^]\s*[\w.]+\.(?:keys|items)\(\)|\{[^:{}]+\}"
+)
 
 
 class Executor:

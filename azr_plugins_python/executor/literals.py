@@ -42,8 +42,9 @@ def parse_arguments(text: str) -> tuple[tuple[Value, ...], dict[str, Value]]:
 
 def parse_literal(text: str) -> Value:
     """One literal, with outer space and a trailing comment ignored; `5, 6` and `1,` are tuples. Raises LiteralError."""
-    if not _check(text).strip():
-        raise LiteralError("empty")
+    shape = _check(text).strip()
+    if not shape or shape.endswith("\\"):
+        raise LiteralError("empty or unfinished")
     tree = _tree(f"({text}\n)")
     return _guarded(lambda: _value(tree, 0))
 

@@ -33,7 +33,6 @@ class Report:
     landlock: int = 0
     seccomp: bool = False
     namespaces: bool = False
-    no_new_privs: bool = False
 
 
 @dataclass
@@ -70,7 +69,7 @@ def lock_down(jobs_fd: int, control_fd: int) -> Report:
     report.namespaces = libc.unshare(_NEW_SPACES) == 0 or libc.unshare(_NEW_USER | _NEW_SPACES) == 0
     _drop_user()
     report.uid = os.getuid()
-    report.no_new_privs = libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     report.landlock = _close_file_system(libc)
     if filters.numbers() is not None:

@@ -13,6 +13,7 @@ _TICK_S = 0.02
 """How long a child may wait for room in its channel before we look; only large results ever wait."""
 _ATTEMPTS = 2
 _STARTS = 3
+_LOST = (Status.infra, "slot lost")
 
 
 class Pool:
@@ -56,23 +57,23 @@ class Pool:
             events = self._selector.select(_TICK_S)
             ready = [self.slots[key.data] for key, _ in events] or list(self.slots)
             for slot in ready:
-                left -= self._turn(slot, shared)
+                left -= self._turn(slot)
                 depth = PIPELINE if len(shared) > width else 1
                 slot = self.slots[slot.number]
                 self._feed(slot, shared if slot.number < width else None, depth)
 
-    def _turn(self, slot: Slot, shared: deque[Ticket]) -> int:
+    def _turn(self, slot: Slot) -> int:
         """Takes what one slot has; returns how many tickets are through."""
         try:
             slot.drain()
+            if slot.flooded():
+                return self._replace(slot, (Status.denied, "flood"))
             ticket = slot.finish()
             if ticket is None:
-                return self._replace(slot, shared) if slot.silent() else 0
+                return self._replace(slot, _LOST) if slot.silent() else 0
         except SlotLost:
-            return self._replace(slot, shared)
-        if ticket.ending is not None and ticket.ending[0] is Status.infra:
-            return self._again(ticket)
-        return 1
+            return self._replace(slot, _LOST)
+        return self._through(ticket)
 
     def _feed(self, slot: Slot, shared: deque[Ticket] | None, depth: int) -> None:
         while len(slot.pending) < depth:
@@ -87,16 +88,18 @@ class Pool:
                 return
             source.popleft()
 
-    def _again(self, ticket: Ticket) -> int:
-        """A job that our own machinery lost is run once more in its slot, then given up as infra."""
+    def _through(self, ticket: Ticket) -> int:
+        """1 for a ticket at its end. A job that our own machinery lost is run once more in its slot, then given up as infra."""
+        if ticket.ending is None or ticket.ending[0] is not Status.infra:
+            return 1
         ticket.attempts += 1
         if ticket.attempts >= _ATTEMPTS or ticket.slot is None:
             return 1
         self.slots[ticket.slot].pinned.appendleft(ticket)
         return 0
 
-    def _replace(self, slot: Slot, shared: deque[Ticket]) -> int:
-        """Kills a slot and starts another in its place. Only the job at its head is to blame; those behind it start afresh."""
+    def _replace(self, slot: Slot, ending: tuple[Status, str]) -> int:
+        """Kills a slot and starts another in its place. Only the job at its head comes to that end; those behind it start afresh."""
         lost = list(slot.pending)
         self._selector.unregister(slot.control)
         slot.close()
@@ -106,8 +109,8 @@ class Pool:
         if not lost:
             return 0
         lost[0].answers.clear()
-        lost[0].ending = (Status.infra, "slot lost")
-        return self._again(lost[0])
+        lost[0].ending = ending
+        return self._through(lost[0])
 
     def _restart(self, number: int) -> Slot:
         for start in range(_STARTS):

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,10 +24,12 @@ PIPELINE = 2
 _GREETING_S = 60.0
 _BURST = 4_096
 """Messages read in one go, more than a socket can hold: a child that floods its channel cannot hold us."""
+_SLACK = 64
 _GREETING = struct.Struct("<iiBB")
 _EXIT = struct.Struct("<id")
 _BUFFER_BYTES = 400_000
 _ZYGOTE = str(Path(__file__).with_name("zygote.py"))
+_SYNTAX = wire.KINDS.index("syntax_error")
 _draw = random.SystemRandom().getrandbits
 _SIGNALS = {
     "SIGSYS": (Status.denied, "system call"),
@@ -57,9 +60,9 @@ class Ticket:
 
     def accept(self, call: int, kind: int, payload: bytes) -> None:
         """Takes one answer from the child. The first of each call wins, and a call that does not exist is no answer."""
-        if call < self.calls or (call == 0 and kind < len(wire.KINDS) and wire.KINDS[kind] == "syntax_error"):
-            if call not in self.answers:
-                self.answers[call] = _read_answer(kind, payload)
+        exists = call < self.calls or (call == 0 and kind == _SYNTAX)
+        if exists and call not in self.answers:
+            self.answers[call] = _read_answer(kind, payload)
 
     def settle(self) -> tuple[Call, ...]:
         """One outcome per call, once the child is gone. A call without an answer came to what the child came to."""
@@ -116,6 +119,8 @@ class Slot:
         self.pending: deque[Ticket] = deque()
         self.pinned: deque[Ticket] = deque()
         self.head_since = 0.0
+        self.received = 0
+        """Messages since a child last ended."""
         self.jobs, far_jobs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control, far_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self.jobs, far_jobs):
@@ -172,6 +177,7 @@ class Slot:
                 message = self.jobs.recv(wire.JOB_BYTES)
             except (BlockingIOError, ConnectionError):
                 return
+            self.received += 1
             answer = wire.unpack_answer(message)
             if answer is None:
                 if not message:
@@ -195,7 +201,7 @@ class Slot:
         self.drain()
         status, cpu_s = _EXIT.unpack(message)
         ticket = self.pending.popleft()
-        self.head_since = time.monotonic()
+        self.head_since, self.received = time.monotonic(), 0
         ticket.ending, ticket.cpu_s = _read_ending(status), cpu_s
         return ticket
 
@@ -203,12 +209,14 @@ class Slot:
         """Whether the child at the head has outlived every limit that the kernel should have enforced."""
         return bool(self.pending) and time.monotonic() - self.head_since > self.limits.wall_s + 2
 
+    def flooded(self) -> bool:
+        """Whether children have written far more than they have calls to answer."""
+        return self.received > _SLACK + sum(ticket.calls for ticket in self.pending)
+
     def close(self) -> None:
         """Ends zygote and child."""
         self.jobs.close()
         self.control.close()
-        try:
+        with suppress(ProcessLookupError, PermissionError):  # gone, or another user's now: it ends by itself when its socket does
             os.killpg(self.process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass  # gone already, or another user's now: it ends by itself when its socket does
         self.process.wait()

@@ -51,9 +51,8 @@ def expression_job(program: str, text: str, entry: str = "f") -> Job:
 
 def literal_job(program: str, text: str) -> Job:
     """A job whose value is (positional, keywords) of such a text, to be shown as the literals that it stands for."""
-    return expression_job(
-        f"{program}\n\ndef azr_arguments(*positional, **keywords):\n    return positional, keywords\n", text, "azr_arguments"
-    )
+    collect = "def azr_arguments(*positional, **keywords):\n    return positional, keywords\n"
+    return expression_job(f"{program}\n\n{collect}", text, "azr_arguments")
 
 
 def _encode_arguments(text: str) -> str:

@@ -21,7 +21,10 @@ _pack_answer = _ANSWER.pack
 
 @dataclass(frozen=True)
 class Order:
-    """What a child is told to do. `calls` is JSON, [entry, [[arguments, keywords], ..]] in tagged form; each call is made `repeats` times."""
+    """What a child is told to do.
+
+    `calls` is JSON, [entry, [[arguments, keywords], ..]] in tagged form; each call is made `repeats` times.
+    """
 
     identity: int
     cpu_s: float

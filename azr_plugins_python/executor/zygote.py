@@ -1,7 +1,7 @@
 """The process that is warmed, locked, and then forked once per job. Started as a script; it never reads a job itself.
 
-argv: jobs fd, control fd, memory in MiB, locked (1 or 0), wall seconds. It reports once over control what it gave up, then one line per child:
-exit status and CPU seconds. A child closes control before it reads its job, so a program can forge no exit status.
+argv: jobs fd, control fd, memory in MiB, locked (1 or 0), wall seconds. It reports once over control what it gave up, then one line per
+child: exit status and CPU seconds. A child closes control before it reads its job, so a program can forge no exit status.
 """
 
 from __future__ import annotations
@@ -29,68 +29,46 @@ _STATUS = struct.Struct("<id")
 _NO_MORE_JOBS = 77
 _NO_FILTER = 78
 _WARM_ROUNDS = 12
-_CODECS = [
-    "ascii",
-    "base64",
-    "big5",
-    "cp037",
-    "cp1250",
-    "cp1251",
-    "cp1252",
-    "cp1253",
-    "cp1254",
-    "cp437",
-    "cp850",
-    "cp866",
-    "cp932",
-    "euc_jp",
-    "euc_kr",
-    "gb18030",
-    "gb2312",
-    "gbk",
-    "hex",
-    "idna",
-    "iso2022_jp",
-    "iso8859-2",
-    "iso8859-5",
-    "iso8859-7",
-    "iso8859-9",
-    "iso8859-15",
-    "koi8-r",
-    "latin-1",
-    "mac-roman",
-    "punycode",
-    "quopri",
-    "raw_unicode_escape",
-    "rot13",
-    "shift_jis",
-    "unicode_escape",
-    "utf-16",
-    "utf-16-be",
-    "utf-16-le",
-    "utf-32",
-    "utf-32-be",
-    "utf-32-le",
-    "utf-7",
-    "utf-8",
-    "utf-8-sig",
-    "zlib",
-]
+# fmt: off
+_CODECS = (
+    "ascii", "base64", "big5", "cp037", "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp437", "cp850", "cp866", "cp932", "euc_jp",
+    "euc_kr", "gb18030", "gb2312", "gbk", "hex", "idna", "iso2022_jp", "iso8859-2", "iso8859-5", "iso8859-7", "iso8859-9", "iso8859-15",
+    "koi8-r", "latin-1", "mac-roman", "punycode", "quopri", "raw_unicode_escape", "rot13", "shift_jis", "unicode_escape", "utf-16",
+    "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le", "utf-7", "utf-8", "utf-8-sig", "zlib",
+)
+# fmt: on
 
+_WARM_LOOPS = """
+import math
+from typing import List
+from collections import Counter
+def f(xs, k=2):
+    out = []
+    d = {}
+    for i, x in enumerate(xs):
+        if x % k == 0:
+            out.append(x * i)
+        else:
+            d[str(x)] = d.get(str(x), 0) + x
+    try:
+        out[99]
+    except IndexError as e:
+        pass
+    s = ''.join(sorted(str(o) for o in out))
+    return sorted(out), sum(out), d, {1, 2}, s[::-1].upper().split(','), f'{k:.2f}', [y for y in xs if y], max(xs), Counter(s)
+"""
+_WARM_CLASSES = """
+class A:
+    def __init__(self, x):
+        self.x = x
+def g(n):
+    return n if n < 2 else g(n - 1) + g(n - 2)
+def f(a, b):
+    return {'k': (A(a).x, b.replace('a', 'b'), b.isalpha(), g(5), -1.5, None, True, 1j, b'x')}
+"""
 _WARM_PROGRAMS = (
-    (
-        "import math\nfrom typing import List\nfrom collections import Counter\n"
-        "def f(xs, k=2):\n    out = []\n    d = {}\n    for i, x in enumerate(xs):\n        if x % k == 0:\n            out.append(x * i)\n"
-        "        else:\n            d[str(x)] = d.get(str(x), 0) + x\n    try:\n        out[99]\n    except IndexError as e:\n        pass\n"
-        "    s = ''.join(sorted(str(o) for o in out))\n    return sorted(out), sum(out), d, {1, 2}, s[::-1].upper().split(','), "
-        "f'{k:.2f}', [y for y in xs if y], max(xs, key=lambda z: -z), Counter(s)\n",
-        '["f",[[{"t":[[1,2,3,4,5],3]},{"d":[]}],[{"t":[[5,2,3]]},{"d":[["k",2]]}]]]',
-    ),
-    (
-        "class A:\n    def __init__(self, x):\n        self.x = x\ndef g(n):\n    return n if n < 2 else g(n - 1) + g(n - 2)\n"
-        "def f(a, b):\n    return {'k': (A(a).x, b.replace('a', 'b'), b.isalpha(), g(5), -1.5, None, True, 1j, b'x')}\n",
-        '["f",[[{"t":[3,"abc"]},{"d":[]}]]]',
-    ),
+    (_WARM_LOOPS, '["f",[[{"t":[[1,2,3,4,5],3]},{"d":[]}],[{"t":[[5,2,3]]},{"d":[["k",2]]}]]]'),
+    (_WARM_CLASSES, '["f",[[{"t":[3,"abc"]},{"d":[]}]]]'),
     ("def f(x):\n    return 1 / 0\n", '["f",[[{"t":[1]},{"d":[]}]]]'),
     ("def f(:\n", '["f",[[{"t":[]},{"d":[]}]]]'),
 )

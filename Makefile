@@ -1,0 +1,53 @@
+# Everything starts here: `make run` plays, `make test` proves, `make check` reads.
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+RUN_ARGS ?=
+PYTEST_ARGS ?=
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: run test test-slow check format docs bench clean help
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run        set up, then play and learn (RUN_ARGS='--minutes 5' for options)"
+	@echo "make test       the fast tests"
+	@echo "make test-slow  the tests that take minutes"
+	@echo "make check      ruff and mypy"
+	@echo "make format     ruff's formatter"
+	@echo "make docs       write the generated pages anew"
+	@echo "make bench      time the parts of a step"
+	@echo "PIP_ARGS goes to pip, for example a wheel index of your choice; PYTHON is the interpreter to build $(VENV) with."
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[dev]'
+	touch $@
+
+run: $(READY)
+	$(BIN)/azr run --plugin python $(RUN_ARGS)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(READY)
+	@for file in docs/generate_*.py; do $(BIN)/python "$$file" || exit 1; done
+
+bench: $(READY)
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

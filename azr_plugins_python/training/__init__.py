@@ -1,0 +1,40 @@
+"""The trainer `trl`: learns with TRL's GRPOTrainer and samples with a batched decoder. Torch is imported when a run asks for it."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import azr_core as azr
+
+
+@azr.hookimpl
+def azr_trainer(part: azr.Part, config: azr.RunConfig) -> azr.Trainer | None:
+    """`trl`."""
+    if part.name != "trl":
+        return None
+    from azr_plugins_python.training.options import TrainerOptions
+
+    options = azr.parse(TrainerOptions, part.options, "[trainer]")
+    from azr_plugins_python.training.trainer import TrlTrainer
+
+    return TrlTrainer(options, config)
+
+
+@azr.hookimpl
+def azr_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the chosen model's folder asks for in its `azr.toml`: sizes, learning rate, prompt style."""
+    from azr_plugins_python.training.options import EMBEDDED
+
+    trainer = settings.get("trainer", {})
+    if not isinstance(trainer, Mapping) or trainer.get("name", "trl") != "trl":
+        return None
+    path = Path(str(trainer.get("model", EMBEDDED))) / "azr.toml"
+    if not path.is_file():
+        return None
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise azr.ConfigError(f"{path}: not TOML: {error}; mend it or move it away") from None

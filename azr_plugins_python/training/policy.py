@@ -1,0 +1,98 @@
+"""The policy: a copy of the model that only samples, in the precision that samples fastest."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+import azr_core as azr
+from azr_plugins_python.training.decoding import Draw, Endings, Sample, batches, decode
+
+
+class TransformersPolicy(azr.Policy):
+    """Samples from a copy of the master weights; `refresh` copies them again after an update.
+
+    keep_end: whether a reply's text holds the text of the end token, as the compact style wants it.
+    """
+
+    def __init__(
+        self,
+        master: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        dtype: torch.dtype,
+        keep_end: bool,
+        prompt_tokens: int | None = None,
+    ) -> None:
+        self.master, self.tokenizer, self.keep_end = master, tokenizer, keep_end
+        self.prompt_tokens = prompt_tokens
+        self.model = copy.deepcopy(master).to(dtype).requires_grad_(False).eval()
+        self.ends = end_tokens(master, tokenizer)
+        self.context: int | None = getattr(master.config.get_text_config(), "max_position_embeddings", None)
+
+    def refresh(self) -> None:
+        """Copy the master's weights, in place."""
+        with torch.no_grad():
+            for mine, theirs in zip(self.model.parameters(), self.master.parameters(), strict=True):
+                mine.copy_(theirs)
+            for mine, theirs in zip(self.model.buffers(), self.master.buffers(), strict=True):
+                mine.copy_(theirs)
+
+    def tokens(self, prompt: str) -> list[int]:
+        """Ids of a prompt; its markers become special tokens, nothing is added."""
+        ids: list[int] = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def fits(self, prompt: str, sampling: azr.Sampling) -> bool:
+        length = len(self.tokens(prompt))
+        if self.prompt_tokens is not None and length > self.prompt_tokens:
+            return False
+        return self.context is None or length + sampling.max_tokens <= self.context
+
+    def sample(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> list[list[azr.Reply]]:
+        groups = dict(self.stream(prompts, sampling, n))
+        return [groups[index] for index in range(len(prompts))]
+
+    def stream(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> Iterator[tuple[int, list[azr.Reply]]]:
+        """Groups as they finish. Raises UsageError where a prompt and a whole reply do not fit the model."""
+        ids = [self.tokens(prompt) for prompt in prompts]
+        self._check(ids, sampling)
+        device = self.model.device
+        draw = Draw(sampling, torch.Generator(device).manual_seed(sampling.seed))
+        ends = torch.tensor(sorted(self.ends), device=device)
+        endings = Endings(ends, self.tokenizer.pad_token_id, sampling.stop, self.tokenizer.batch_decode)
+        for batch in batches(ids, n):
+            samples = decode(self.model, [ids[index] for index in batch], n, draw, endings)
+            for place, index in enumerate(batch):
+                yield index, self._replies(ids[index], samples[place * n : (place + 1) * n])
+
+    def _check(self, ids: Sequence[Sequence[int]], sampling: azr.Sampling) -> None:
+        if not all(ids):
+            raise azr.UsageError("a prompt is empty; a causal model needs at least one token to continue")
+        longest = max(map(len, ids), default=0) + sampling.max_tokens
+        if self.context is not None and longest > self.context:
+            raise azr.UsageError(
+                f"a prompt and a reply of {sampling.max_tokens} tokens need {longest} tokens, the model's context holds {self.context}; "
+                "lower solve_tokens or propose_tokens, or show fewer references"
+            )
+
+    def _replies(self, prompt_ids: list[int], samples: Sequence[Sample]) -> list[azr.Reply]:
+        texts = self.tokenizer.batch_decode([self._visible(sample) for sample in samples], skip_special_tokens=False)
+        return [
+            azr.Reply(text, tuple(prompt_ids), tuple(sample.token_ids), tuple(sample.logprobs), truncated=not sample.finished)
+            for text, sample in zip(texts, samples, strict=True)
+        ]
+
+    def _visible(self, sample: Sample) -> list[int]:
+        ended = sample.finished and sample.token_ids[-1] in self.ends
+        return sample.token_ids[:-1] if ended and not self.keep_end else sample.token_ids
+
+
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids of the tokens that end a reply: the tokenizer's, and those the model's generation settings add."""
+    declared = getattr(model.generation_config, "eos_token_id", None)
+    more = [declared] if isinstance(declared, int) else declared or []
+    return frozenset([tokenizer.eos_token_id, *more])
