@@ -45,7 +45,7 @@ class Evaluation(Options):
     """When and how held-out accuracy is measured."""
 
     every: int = Field(default=0, ge=0, description="steps between light evaluations; 0: only at the start and the end")
-    light_tasks: int = Field(default=60, ge=0, description="tasks a type in a light evaluation; 0: all")
+    light_tasks: int = Field(default=40, ge=0, description="tasks a type in a light evaluation; 0: all")
     final: bool = Field(default=True, description="evaluate fully at the start and the end")
     samples: int = Field(default=1, ge=1, description="sampled replies a task in a full evaluation")
     greedy: bool = Field(default=True, description="measure greedy decoding too")

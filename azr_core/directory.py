@@ -41,12 +41,18 @@ class RunDirectory:
             raise RunError(f"{self.path} is no run directory ({error})") from None
         return settings
 
-    def create(self, config: RunConfig, plugins: Sequence[Mapping[str, str]]) -> None:
-        """Make the directory. Raises RunError where one of that name holds a run, or the disk is full."""
+    def reserve(self) -> None:
+        """Make the folder. Raises RunError where it holds a run, or cannot be made."""
         if (self.path / "config.json").exists():
             raise RunError(f"the run {self.path.name} exists in {self.path.parent}; go on with --resume, or choose another --name")
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"cannot make {self.path}: {error.strerror}; choose another --runs-dir") from error
+
+    def record(self, config: RunConfig, plugins: Sequence[Mapping[str, str]]) -> None:
+        """Write down what is run; from here on the folder is a run. Raises RunError on a full disk."""
+        try:
             (self.path / "plugins.json").write_text(json.dumps(list(plugins), indent=1))
             (self.path / "config.json").write_text(config.model_dump_json(indent=1))
         except OSError as error:

@@ -36,9 +36,9 @@ class Evaluator:
         self.clock = Clock()
 
     def light(self, policy: Policy, step: int) -> list[Evaluation]:
-        """The first benchmark alone, a few tasks a type, one sampled pass at the first temperature."""
+        """Every benchmark, a few tasks a type, one pass at the first temperature."""
         limit = self.config.evaluation.light_tasks or None
-        return self._measure(policy, step, self.benchmarks[:1], self._decodings()[:1], limit)
+        return self._measure(policy, step, self.benchmarks, self._decodings()[:1], limit)
 
     def full(self, policy: Policy, step: int) -> list[Evaluation]:
         """Every task of every benchmark, at every temperature, and greedy."""

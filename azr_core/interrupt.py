@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -10,8 +11,9 @@ from typing import Any
 class Interrupt:
     """While entered, SIGINT and SIGTERM only set `asked`; a second one raises KeyboardInterrupt."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_ask: Callable[[], None]) -> None:
         self.asked = False
+        self._on_ask = on_ask
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupt:
@@ -31,3 +33,4 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
+        self._on_ask()

@@ -47,14 +47,16 @@ def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugi
 def start(request: Request, listener: Listener) -> Path:
     """Play a run, or go on with one, and return its directory. Raises UsageError."""
     directory = _resumed(request) if request.resume else RunDirectory(request.runs_dir / (request.name or _fresh(request)))
-    if request.resume:
+    if not request.resume:
+        directory.reserve()
+    else:
         request = Request(request.plugins, merge(directory.config(), request.settings), request.name, request.runs_dir, True)
-    config, plugins = resolve(request, directory.log if request.resume else None)
+    config, plugins = resolve(request, directory.log)
     if request.resume:
         directory.take_up(config)
-    else:
-        directory.create(config, plugins.listing())
     with _running(config, plugins, directory, listener) as runner:
+        if not request.resume:
+            directory.record(config, plugins.listing())
         listener.plan(runner.describe())
         stopped = runner.play_all()
     listener.finished(directory.path, stopped)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from azr_core import checkpoint
@@ -33,14 +34,16 @@ class Runner:
         self.store: RunStore = directory.open_store()
         self.benchmarks = plugins.benchmarks(config)
         self.verification = Verification(config, plugins, directory.log)
+        environments = plugins.environments(config)
+        self.verification.start(environments.values())  # before torch is imported, so that the workers are small
         self.engine = SelfPlay(
-            config,
-            Parts(plugins.environments(config), plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks),
+            config, Parts(environments, plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks)
         )
         self.protection = {line for environment in self.engine.environments.values() if (line := environment.verifier.protection())}
         self.trainer: Trainer = plugins.trainer(config)
         self.evaluator = Evaluator(config, self.benchmarks, self.verification, listener)
-        self.interrupt = Interrupt()
+        self.interrupt = Interrupt(lambda: listener.note("stopping after this step; press Ctrl-C again to stop at once"))
+        self.recent: deque[float] = deque(maxlen=20)
         self.episodes: list[Episode] = []
         self.before = float(self.store.get_note("wall_s") or 0.0)
         self.started = self.step_started = time.monotonic()
@@ -58,15 +61,12 @@ class Runner:
             if self.config.evaluation.final and last >= first and not self.interrupt.asked:
                 self._measured(self.evaluator.full(self.trainer.policy, last))
         self._note_times()
-        return self.interrupt.asked
+        return self.store.last_step() < self.config.steps
 
     def close(self) -> None:
         """Release processes and files."""
         self.verification.close()
-        for environment in self.engine.environments.values():
-            environment.verifier.close()
         self.store.close()
-        self.plugins.close()
 
     def describe(self) -> dict[str, str]:
         """The plan: label to text."""
@@ -125,6 +125,7 @@ class Runner:
         spent = self.engine.clock.take()
         metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}
         metrics["seconds/step"] = time.monotonic() - self.step_started
+        self.recent.append(metrics["seconds/step"])
         known = sum(metrics.get(f"seconds/{activity}", 0.0) for activity in ("generate", "verify", "train"))
         metrics["seconds/other"] = max(0.0, metrics["seconds/step"] - known)
         self._note_times()
@@ -161,6 +162,5 @@ class Runner:
         return self.config.minutes is not None and self._wall() >= 60 * self.config.minutes
 
     def _remaining(self, step: int) -> float | None:
-        recent = [metrics["seconds/step"] for _, metrics in self.store.steps()[-20:]]
-        by_steps = (self.config.steps - step) * sum(recent) / len(recent)
+        by_steps = (self.config.steps - step) * sum(self.recent) / len(self.recent)
         return by_steps if self.config.minutes is None else min(by_steps, max(0.0, 60 * self.config.minutes - self._wall()))

@@ -17,9 +17,9 @@ from azr_plugins_python.generator import HARDER_STATEMENT_COUNTS, STATEMENT_COUN
 from azr_plugins_python.options import Options
 from azr_plugins_python.tasks import AbductionTask, DeductionTask, InductionProposal, InductionTask, ProgramTask
 
-FOLDER = Path(__file__).with_name("benchmarks")
-# By file name: the benchmark's name (the first in order is the one that is measured often) and its programs' statements.
-SHIPPED = {"heldout": ("python-heldout", STATEMENT_COUNTS), "harder": ("python-heldout-harder", HARDER_STATEMENT_COUNTS)}
+FOLDER = Path(__file__).with_name("heldout")
+# By file name: the benchmark's name and its programs' statements.
+SHIPPED = {"heldout": ("python/heldout", STATEMENT_COUNTS), "harder": ("python/harder", HARDER_STATEMENT_COUNTS)}
 TASKS = 300
 SEED = 20_250_505
 _MAKERS = {DEDUCTION: demonstrations.deduction, ABDUCTION: demonstrations.abduction, INDUCTION: demonstrations.induction}

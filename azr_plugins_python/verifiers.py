@@ -72,6 +72,12 @@ class ExecutedVerifier(azr.Verifier[P, T]):
         graded: float | azr.Verdict = only(self.grade_many([(task, answer)]))
         return graded
 
+    def protection(self) -> str:
+        try:
+            return str(self._executor.protection())
+        except SandboxUnavailable as error:
+            raise azr.UsageError(str(error)) from None
+
     def close(self) -> None:
         self._executor.close()
 

@@ -14,7 +14,6 @@ import random
 import time
 from collections.abc import Callable
 
-import torch
 from transformers import AutoModelForCausalLM
 
 import azr_core as azr

@@ -108,7 +108,7 @@ def test_benchmarks_are_made_from_reserved_programs_and_read_back(tmp_path: Path
     assert capsys.readouterr().out == "heldout: 9 tasks\nharder: 9 tasks\n"
     environments = make_environments(Options(), make_executor(Options()))
     loaded = benchmarks.load_benchmarks(environments, tmp_path)
-    assert sorted(benchmark.name for benchmark in loaded) == ["python-heldout", "python-heldout-harder"]
+    assert sorted(benchmark.name for benchmark in loaded) == ["python/harder", "python/heldout"]
     for benchmark in loaded:
         assert {name: len(tasks) for name, tasks in benchmark.tasks.items()} == {environment.name: 3 for environment in environments}
         assert all(reserved(task.program) for tasks in benchmark.tasks.values() for task in tasks)  # type: ignore[attr-defined]

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import azr_core as azr
 from azr_plugins_python import training
 from azr_plugins_python.training.trainer import TrlTrainer
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 MARKERS = ["<|pad|>", "<|end|>", "<|propose|>", "<|solve|>", "<|go|>", "<|think|>", "<|answer|>"]
 SIZES = {
-    "vocab_size": 272, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 1, "intermediate_size": 96,
-    "max_position_embeddings": 128, "tie_word_embeddings": False, "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
-    "initializer_range": 0.2,
+    "vocab_size": 272, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 1,
+    "intermediate_size": 96, "max_position_embeddings": 128, "tie_word_embeddings": False, "initializer_range": 0.2,
+    "bos_token_id": None, "eos_token_id": 1, "pad_token_id": 0,
 }  # fmt: skip
 SHORT = azr.Sampling(temperature=1.0, max_tokens=12, seed=3)
 PROMPTS = ["<|solve|>f(1)<|go|>", "<|propose|>a much longer prompt than the other one<|go|>", "<|solve|>x<|go|>"]

@@ -94,7 +94,11 @@ def test_prompts_that_do_not_fit_are_said(llama: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"model": "/no/such/folder"}, "does not exist"), ({"model": "no-such/model"}, "not in the hub's cache"), ({"learning_rat": 1}, "learning_rate")],
+    [
+        ({"model": "/no/such/folder"}, "does not exist"),
+        ({"model": "no-such/model"}, "not in the hub's cache"),
+        ({"learning_rat": 1}, "learning_rate"),
+    ],
 )
 def test_wrong_settings_are_one_line_with_the_mend(options: dict[str, object], message: str) -> None:
     with pytest.raises(azr.ConfigError, match=message) as caught:

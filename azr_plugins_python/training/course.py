@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 import azr_core as azr
 from azr_plugins_python.training import models
-from azr_plugins_python.training.network import Network, export, exported_weights, fresh_weights
+from azr_plugins_python.training.network import Network, export
 from azr_plugins_python.training.shards import Example, Makers, Press
 
 GROUP = 4  # shards whose documents are mixed
@@ -42,10 +42,9 @@ class Progress:
 class Course:
     """Learns what a press encodes. Muon for the projections, AdamW for the rest, one rate for both."""
 
-    def __init__(self, press: Press, model: Path | None, device: torch.device) -> None:
+    def __init__(self, press: Press, weights: Mapping[str, Tensor], device: torch.device) -> None:
         recipe = press.recipe
         self.press, self.recipe, self.device, self.progress = press, recipe, device, Progress()
-        weights = exported_weights(recipe.shape, model) if model else fresh_weights(recipe.shape, recipe.seed)
         self.network = Network(recipe.shape, weights, device, models.precision("auto", device))
         self.muon = torch.optim.Muon(self.network.matrices(), lr=1.0, weight_decay=0.0, momentum=MOMENTUM, adjust_lr_fn="match_rms_adamw")
         self.adam = torch.optim.AdamW(self.network.others(), lr=1.0, betas=ADAM_BETAS, weight_decay=0.0)
@@ -55,7 +54,8 @@ class Course:
         progress = self.progress
         ids, weights = self._tensors(batch)
         total = float(weights.sum())
-        progress.weight += (MEMORY if progress.step else 1.0) * (total - progress.weight)  # a fixed scale keeps the kinds' weights meaningful
+        memory = MEMORY if progress.step else 1.0
+        progress.weight += memory * (total - progress.weight)  # the mean, not the batch's own, or the kinds' weights would mean little
         loss = (self._losses(ids) * weights).sum()
         mean = float(loss.detach()) / total
         if not np.isfinite(mean):
@@ -67,7 +67,7 @@ class Course:
                 group["lr"] = self._rate(time_share)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        progress.loss += (MEMORY if progress.step else 1.0) * (mean - progress.loss)
+        progress.loss += memory * (mean - progress.loss)
         progress.step += 1
         progress.tokens += sum(len(example.tokens) for example in batch)
 
@@ -79,7 +79,8 @@ class Course:
     def _tensors(self, batch: Sequence[Example]) -> tuple[Tensor, Tensor]:
         """ids [B, T] right-padded, and the loss weights of the targets [B, T - 1]."""
         width = max(len(example.tokens) for example in batch)
-        ids, weights = np.zeros((len(batch), width), np.int64), np.zeros((len(batch), width), np.float32)
+        ids: np.ndarray = np.zeros((len(batch), width), np.int64)
+        weights: np.ndarray = np.zeros((len(batch), width), np.float32)
         for row, example in enumerate(batch):
             ids[row, : len(example.tokens)] = example.tokens
             weights[row, : example.prompt_length] = self.recipe.prompt_weight
@@ -135,8 +136,8 @@ class Course:
 
     def export(self, out: Path, scratch: Path) -> None:
         """Write the model's files to `out`, each at once."""
-        asked, find = self.recipe.tokenizer, self.press.tokenizer.token_to_id
-        export(self.network, scratch, end=find(asked.end), pad=find(asked.pad))
+        asked, ids = self.recipe.tokenizer, self.press.tokenizer.get_vocab()
+        export(self.network, scratch, end=ids[asked.end], pad=ids[asked.pad])
         for path in scratch.iterdir():
             os.replace(path, out / path.name)
 

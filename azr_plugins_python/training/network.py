@@ -1,4 +1,4 @@
-"""Llama's forward pass for pretraining: float32 masters, copies in fast precision, fused projections; reads and writes Hugging Face folders."""
+"""Llama's forward pass for warm-ups: float32 masters, copies in fast precision, fused projections. To and from Hugging Face."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _parts(shape: Shape) -> dict[str, tuple[str, ...]]:
 
 def export(network: Network, folder: Path, *, end: int, pad: int) -> None:
     """Writes config.json, generation_config.json and model.safetensors in bfloat16."""
-    shape, state = network.shape, {}
+    shape, state = network.shape, dict[str, Tensor]()
     sizes = {"q_proj": shape.heads * shape.head_width, "k_proj": shape.head_width, "v_proj": shape.head_width}
     sizes |= {"gate_proj": shape.inner, "up_proj": shape.inner}
     for name, parts in _parts(shape).items():
@@ -154,7 +154,7 @@ def exported_weights(shape: Shape, folder: Path) -> dict[str, Tensor]:
         state = load_file(folder / "model.safetensors")
         weights = {name: torch.cat([state[part] for part in parts]).float() for name, parts in _parts(shape).items()}
     except (OSError, KeyError, ValueError) as error:
-        raise azr.ConfigError(f"{folder}: not a model that azr warmup can go on from ({error}); leave --model out to make a new one") from None
+        raise azr.ConfigError(f"{folder}: azr warmup cannot go on from this model ({error}); without --model it makes a new one") from None
     wanted = {name: tensor.shape for name, tensor in fresh_weights(shape, 0).items()}
     heads = (config.get("num_hidden_layers"), config.get("num_attention_heads"), config.get("num_key_value_heads"))
     if heads != (shape.layers, shape.heads, 1) or any(weights[name].shape != size for name, size in wanted.items()):

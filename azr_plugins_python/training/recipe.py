@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 import azr_core as azr
 
@@ -35,6 +36,12 @@ class TokenizerRecipe(azr.Options):
     split: str = Field(description="regular expression of the pieces no merge crosses")
     blank: str = Field(default="", description="regular expression of what is left out when merges are learned; empty: nothing")
 
+    @model_validator(mode="after")
+    def _end_and_pad_are_special(self) -> Self:
+        if not {self.end, self.pad} <= set(self.special) or self.end == self.pad:
+            raise ValueError("end and pad must be two of the special tokens")
+        return self
+
 
 class Recipe(azr.Options):
     """Everything that decides what a warm-up makes, but for the documents and the time."""
@@ -54,6 +61,14 @@ class Recipe(azr.Options):
     reply_weights: dict[str, float] = Field(default_factory=dict, description="the same by environment/role")
     shape: Shape
     tokenizer: TokenizerRecipe
+
+    @model_validator(mode="after")
+    def _everything_fits(self) -> Self:
+        if self.shape.vocabulary < 256 + len(self.tokenizer.special) + len(self.tokenizer.fences):
+            raise ValueError("shape.vocabulary is too small for 256 bytes, the special tokens and the fences")
+        if self.longest > self.shape.context:
+            raise ValueError("longest is more than shape.context")
+        return self
 
     def weight(self, kind: str) -> float:
         """Loss weight of a reply's tokens. kind: environment/role."""

@@ -90,7 +90,7 @@ class Makers:
 
     def __init__(self, press: Press) -> None:
         self.press = press
-        context, cores = multiprocessing.get_context("fork"), len(os.sched_getaffinity(0))
+        context, cores = multiprocessing.get_context("fork"), os.cpu_count() or 1
         press.folder.mkdir(parents=True, exist_ok=True)
         self._said = press.folder / "error.txt"
         self._said.unlink(missing_ok=True)

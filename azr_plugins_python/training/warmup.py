@@ -15,6 +15,7 @@ from tokenizers import Tokenizer  # isort: skip
 
 import azr_core as azr
 from azr_plugins_python.training.course import Course
+from azr_plugins_python.training.network import exported_weights, fresh_weights
 from azr_plugins_python.training.recipe import Recipe
 from azr_plugins_python.training.shards import Makers, Press
 from azr_plugins_python.training.tokenizer import train_tokenizer, write_tokenizer
@@ -39,13 +40,17 @@ def warm_up(
     """
     begun = time.monotonic()
     work = out.with_name(f"{out.name}.work")
+    weights = exported_weights(recipe.shape, model) if model else fresh_weights(recipe.shape, recipe.seed)
+    known = _tokenizer_of(model, recipe) if model else None
     _claim(recipe, documents, work, out, model)
     if settings and settings.is_file():
         shutil.copy(settings, out / settings.name)
-    tokenizer = _tokenizer(recipe, documents, out, model)
+    if not (out / "tokenizer.json").is_file():
+        write_tokenizer(known or _new_tokenizer(recipe, documents), recipe, out)
+    tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     press = Press(recipe, documents, tokenizer, work / "shards")
     with Makers(press) as makers:
-        course = Course(press, model, models.device_of(device))
+        course = Course(press, weights, models.device_of(device))
         course.resume(work / "checkpoint.pt")
         _Lesson(course, makers, work, out).learn(begun - course.progress.seconds, minutes * 60, listener)
 
@@ -64,7 +69,7 @@ class _Lesson:
         batches = self.course.batches(self.makers)
         try:
             while progress.step == 0 or progress.seconds < budget:
-                self.course.update(next(batches), min(1.0, progress.seconds / budget))
+                self.course.update(next(batches), min(1.0, progress.seconds / max(budget, 1.0)))
                 progress.seconds = time.monotonic() - start
                 listener.phase("warming up, seconds", int(min(progress.seconds, budget)), max(1, int(budget)))
                 if time.monotonic() - saved >= self.course.recipe.checkpoint_minutes * 60:
@@ -98,41 +103,34 @@ class _Lesson:
 def _claim(recipe: Recipe, documents: azr.Documents, work: Path, out: Path, model: Path | None) -> None:
     """Begin `work`, or see that it was begun with the same recipe, model and documents."""
     first = "".join(document.prompt + document.reply for document in islice(documents(recipe.seed), FINGERPRINT))
-    now = {"recipe": recipe.model_dump(mode="json"), "model": str(model.resolve()) if model else None}
-    now["documents"] = hashlib.sha256(first.encode()).hexdigest()
+    now = {"recipe": recipe.model_dump(mode="json"), "--model": str(model.resolve()) if model else None}
+    now["set of documents"] = hashlib.sha256(first.encode()).hexdigest()
     path = work / "begun.json"
     if path.is_file():
         before = json.loads(path.read_text())
         other = [name for name in now if before.get(name) != now[name]]
         if other:
-            raise azr.ConfigError(f"{out} was begun with another {' and other '.join(other)}; choose another --out, or delete {work} and {out}")
+            what = " and ".join(f"another {name}" for name in other)
+            raise azr.ConfigError(f"{out} was begun with {what}; choose another --out, or delete it and {work}")
         return
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise azr.ConfigError(f"{out} is not empty and no warm-up was begun there; choose another --out (--model goes on from a model)")
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=1))
 
 
-def _tokenizer(recipe: Recipe, documents: azr.Documents, out: Path, model: Path | None) -> Tokenizer:
-    """The one in `out`, the model's, or a new one."""
-    path = out / "tokenizer.json"
+def _new_tokenizer(recipe: Recipe, documents: azr.Documents) -> Tokenizer:
+    first = islice(documents(recipe.seed), recipe.tokenizer.documents)
+    return train_tokenizer(recipe, (document.prompt + document.reply for document in first))
+
+
+def _tokenizer_of(model: Path, recipe: Recipe) -> Tokenizer:
+    path = model / "tokenizer.json"
     if not path.is_file():
-        if model:
-            tokenizer = _of_model(model)
-        else:
-            texts = (document.prompt + document.reply for document in islice(documents(recipe.seed), recipe.tokenizer.documents))
-            tokenizer = train_tokenizer(recipe, texts)
-        write_tokenizer(tokenizer, recipe, out)
+        raise azr.ConfigError(f"{model} holds no tokenizer.json; azr warmup goes on only from a model that it made")
     tokenizer = Tokenizer.from_file(str(path))
     strange = [token for token in (recipe.tokenizer.end, recipe.tokenizer.pad) if tokenizer.token_to_id(token) is None]
     if strange:
-        raise azr.ConfigError(f"the tokenizer has no {' and no '.join(strange)}; name the recipe that the model was made with (trainer.recipe)")
+        raise azr.ConfigError(f"{model}: its tokenizer has no {' and no '.join(strange)}; set trainer.recipe to the one it was made with")
     return tokenizer
-
-
-def _of_model(model: Path) -> Tokenizer:
-    path = model / "tokenizer.json"
-    if not path.is_file():
-        raise azr.ConfigError(f"{model}: holds no tokenizer.json; go on only from a folder that azr warmup made")
-    return Tokenizer.from_file(str(path))
