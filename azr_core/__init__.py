@@ -14,13 +14,14 @@ from azr_core.errors import (
     nearest,
 )
 from azr_core.hookspecs import hookimpl
-from azr_core.interfaces import After, Buffer, Environment, Play, Policy, Proposer, RewardShaper, Trainer, Verifier
+from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Policy, Proposer, RewardShaper, Trainer, Verifier
 from azr_core.plugins import Plugins, installed, load, plugin_options
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
 from azr_core.types import (
     Benchmark,
     Demonstration,
+    Document,
     Episode,
     Evaluation,
     Kind,
@@ -45,6 +46,8 @@ __all__ = [
     "Buffer",
     "ConfigError",
     "Demonstration",
+    "Document",
+    "Documents",
     "Envelope",
     "Environment",
     "Episode",

@@ -6,11 +6,11 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
+from pydantic import Field
+
 from azr_core.config import Options
 from azr_core.interfaces import Buffer
 from azr_core.types import Task, task_id
-
-from pydantic import Field
 
 
 class BufferOptions(Options):

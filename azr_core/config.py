@@ -79,7 +79,9 @@ class RunConfig(Options):
     style: Style = Field(default=Style.PAPER, description="prompt style")
     environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
     buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
-    reward: Part = Field(default=Part(name="learnability"), description="reward shaper")
+    reward: Part = Field(
+        default=Part.model_validate({"name": "learnability", "novelty": 1.0, "proposer_weight": 0.3}), description="reward shaper"
+    )
     trainer: Part = Field(default=Part(name="trl"), description="trainer")
     evaluation: Evaluation = Field(default=Evaluation(), description="held-out evaluation")
     plugin_options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by plugin name ([plugins.NAME] in TOML)")

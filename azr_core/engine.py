@@ -140,7 +140,8 @@ class SelfPlay:
                     admitted += 1
                     self._keep(TaskRecord(name, admission, 0, (), self._skeleton(name, admission)))
             if quota and not admitted:
-                raise PluginError(f"{name}: none of its {len(environment.seeds)} seeds is admitted by its own verifier; {'; '.join(notes[:2])}")
+                refused = "; ".join(notes[:2])
+                raise PluginError(f"{name}: none of its {len(environment.seeds)} seeds is admitted by its own verifier; {refused}")
         return notes
 
     def restore(self, records: Iterable[TaskRecord], rewarded: Iterable[Sequence[Episode]]) -> None:
@@ -164,7 +165,7 @@ class SelfPlay:
         prompt = self.prompts.propose(environment, shown)
         while not policy.fits(prompt, sampling):
             if len(shown) <= (environment.reference_count or 0):
-                raise PluginError(f"{environment.name}: its prompt is longer than prompt_tokens or the model's context; raise prompt_tokens")
+                raise PluginError(f"{environment.name}: its prompt does not fit prompt_tokens or the model's context; raise prompt_tokens")
             shown = shown[:-1]
             prompt = self.prompts.propose(environment, shown)
         parents = tuple(identity for task in shown for name in sources if (identity := task_id(name, task)) in self.seen)
@@ -173,8 +174,8 @@ class SelfPlay:
 
     def _answer(self, policy: Policy, tasks: Sequence[tuple[Environment, Task]], kind: Kind, sampling: Sampling, n: int) -> list[Episode]:
         episodes = [
-            Episode(environment.name, kind, f"{self.number}/{task_id(environment.name, task)}", self.prompts.solve(environment, task), Reply(""), task=task)
-            for environment, task in tasks
+            Episode(env.name, kind, f"{self.number}/{task_id(env.name, task)}", self.prompts.solve(env, task), Reply(""), task=task)
+            for env, task in tasks
         ]
         answered = self._sample(policy, episodes, sampling, n)
         with self.clock("verify"):

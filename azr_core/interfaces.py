@@ -142,7 +142,7 @@ class RewardShaper(ABC):
             episode.advantage = advantage
         return episodes
 
-    def recall(self, episodes: Sequence[Episode]) -> None:
+    def recall(self, episodes: Sequence[Episode]) -> None:  # noqa: B027 - a shaper without memory has nothing to recall
         """See a rewarded step again when a run resumes, so that running statistics continue."""
 
 

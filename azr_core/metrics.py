@@ -10,14 +10,14 @@ from azr_core.types import Episode, Outcome, Role
 VALID = (Outcome.ADMITTED, Outcome.DUPLICATE)
 
 
-def step_metrics(episodes: Sequence[Episode], quotas: Mapping[str, int], buffer: Buffer, skeletons: Mapping[str, str]) -> dict[str, float]:
-    """Counts, shares and means of a step by environment. skeletons: of this step's tasks, by task id."""
+def step_metrics(episodes: Sequence[Episode], quotas: Mapping[str, int], buffer: Buffer, skeletons: Sequence[str]) -> dict[str, float]:
+    """Counts, shares and means of a step by environment. skeletons: of this step's tasks."""
     metrics: dict[str, float] = {
         "failed": float(sum(episode.outcome is Outcome.FAILED for episode in episodes)),
         "tokens/generated": float(sum(len(episode.reply.token_ids) for episode in episodes)),
     }
     if skeletons:
-        metrics["skeletons/unique"] = len(set(skeletons.values())) / len(skeletons)
+        metrics["skeletons/unique"] = len(set(skeletons)) / len(skeletons)
     for name in (name for name, quota in quotas.items() if quota):
         mine = [episode for episode in episodes if episode.environment == name and episode.outcome is not Outcome.FAILED]
         proposals = [episode for episode in mine if episode.role is Role.PROPOSE]

@@ -25,7 +25,7 @@ class LearnabilityOptions(Options):
     duplicate: float = Field(default=0.0, description="proposer's reward for a task that is already known")
     novelty: float = Field(default=0.0, ge=0, description="learnability is divided by (1 + times the skeleton was seen) to this power")
     proposer_weight: float = Field(default=1.0, ge=0, description="factor on the proposer's advantages")
-    baseline: Literal["type", "group"] = Field(default="type", description="solver baseline: mean of the task type (TRR++) or of the task's group")
+    baseline: Literal["type", "group"] = Field(default="type", description="solver baseline: mean of the type (TRR++) or of the task")
 
 
 class Learnability(RewardShaper):

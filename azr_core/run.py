@@ -39,8 +39,8 @@ def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugi
     if not named:
         raise ConfigError("no plugin named; say which domain to play, for example --plugin python")
     plugins = load([*named, *(name for name in _part_names(request.settings) if name not in named)], log)
-    unnamed = {part: {"name": _default_name(part)} for part in PARTS}
-    settings = merge(unnamed, plugins.defaults(request.settings), request.settings, {"plugins": named})
+    parts = {part: RunConfig.model_fields[part].default.model_dump() for part in PARTS}
+    settings = merge(parts, plugins.defaults(request.settings), request.settings, {"plugins": named})
     return parse(RunConfig, settings, "configuration"), plugins
 
 

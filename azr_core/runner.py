@@ -86,7 +86,8 @@ class Runner:
 
     def _begin(self) -> int:
         last = self.directory.rewind(self.store)
-        self.engine.restore(self.store.tasks({name: env.task_type for name, env in self.engine.environments.items()}), self.store.rewarded())
+        types = {name: environment.task_type for name, environment in self.engine.environments.items()}
+        self.engine.restore(self.store.tasks(types), self.store.rewarded())
         if last:
             checkpoint.read(self.directory.checkpoints, last, self.trainer.load)
             self.listener.note(f"taken up after step {last}")
@@ -120,7 +121,7 @@ class Runner:
 
     def _after(self, step: int, trained: Mapping[str, float]) -> bool:
         records = self.engine.take_records()
-        skeletons = {str(index): record.skeleton for index, record in enumerate(records) if record.skeleton and record.step == step}
+        skeletons = [record.skeleton for record in records if record.skeleton and record.step == step]
         metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | dict(trained)
         spent = self.engine.clock.take()
         metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}

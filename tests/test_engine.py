@@ -29,7 +29,8 @@ def loop(benchmarks: Sequence[Benchmark] = (), **settings: object) -> SelfPlay:
     base: dict[str, object] = {"plugins": ("toy",), "batch_size": 4, "references": 2, "probe_samples": 4, "style": "compact"}
     config = RunConfig.model_validate(base | settings)
     environments = {environment.name: environment for environment in toy_plugin.azr_environments()}
-    engine = SelfPlay(config, Parts(environments, UniformBuffer(), Learnability(LearnabilityOptions(novelty=1.0)), Verification(), benchmarks))
+    shaper = Learnability(LearnabilityOptions(novelty=1.0))
+    engine = SelfPlay(config, Parts(environments, UniformBuffer(), shaper, Verification(), benchmarks))
     engine.seed()
     return engine
 
