@@ -36,16 +36,38 @@ def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: int)
 
 def sealed(checkpoints: Path) -> list[int]:
     """Steps of the checkpoints that have a manifest, ascending."""
-    return sorted(int(folder.parent.name.removeprefix("step-")) for folder in checkpoints.glob(f"step-*/{MANIFEST}"))
+    names = (manifest.parent.name.removeprefix("step-") for manifest in checkpoints.glob(f"step-*/{MANIFEST}"))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def drop(checkpoints: Path, after: int) -> None:
+    """Remove the checkpoints of later steps, and what a killed run left half written."""
+    for late in (step for step in sealed(checkpoints) if step > after):
+        shutil.rmtree(checkpoints / f"step-{late:06d}")
+    for partial in checkpoints.glob(".tmp-step-*"):
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read(checkpoints: Path, step: int, load: Callable[[Path], None]) -> None:
     """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed."""
     folder = checkpoints / f"step-{step:06d}"
-    for name, digest in json.loads((folder / MANIFEST).read_text())["sha256"].items():
+    for name, digest in _manifest(folder).items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
-            raise RunError(f"{folder / name} is damaged; remove {folder} and resume from the checkpoint before it")
+            raise _damaged(folder, name)
     load(folder)
+
+
+def _manifest(folder: Path) -> dict[str, str]:
+    """Hash by file name."""
+    try:
+        hashes: dict[str, str] = dict(json.loads((folder / MANIFEST).read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise _damaged(folder, MANIFEST) from None
+    return hashes
+
+
+def _damaged(folder: Path, name: str) -> RunError:
+    return RunError(f"{folder / name} is damaged; remove {folder}, and --resume goes on from the checkpoint before it")
 
 
 def _seal(folder: Path, step: int) -> None:

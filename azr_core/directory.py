@@ -54,9 +54,9 @@ class RunDirectory:
         """Write down what is run; from here on the folder is a run. Raises RunError on a full disk."""
         try:
             (self.path / "plugins.json").write_text(json.dumps(list(plugins), indent=1))
-            (self.path / "config.json").write_text(config.model_dump_json(indent=1))
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror}; free some space or choose another --runs-dir") from error
+            raise _unwritable(self.path, error) from error
+        self._write(config)
 
     def take_up(self, config: RunConfig) -> None:
         """Accept a resume with this configuration. Raises RunError that lists what differs and may not."""
@@ -67,7 +67,7 @@ class RunDirectory:
         ]
         if changed:
             raise RunError(f"--resume continues {self.path.name} as it was; start a new run to change this: {'; '.join(changed)}")
-        (self.path / "config.json").write_text(config.model_dump_json(indent=1))
+        self._write(config)
 
     def rewind(self, store: RunStore) -> int:
         """Drop what lies after the last whole checkpoint; returns its step, 0 where there is none."""
@@ -75,7 +75,21 @@ class RunDirectory:
         usable = [step for step in checkpoint.sealed(self.checkpoints) if step in stored]
         last = usable[-1] if usable else 0
         store.truncate(last if usable else -1)
+        checkpoint.drop(self.checkpoints, last)
         return last
+
+    def _write(self, config: RunConfig) -> None:
+        """Replace config.json as a whole: a kill or a full disk leaves the old one."""
+        partial = self.path / ".config.json"
+        try:
+            partial.write_text(config.model_dump_json(indent=1))
+            partial.replace(self.path / "config.json")
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> RunError:
+    return RunError(f"cannot write {path}: {error.strerror}; free some space or choose another --runs-dir")
 
 
 def find(run: str, runs_dir: Path) -> RunDirectory:

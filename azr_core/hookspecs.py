@@ -67,5 +67,5 @@ def azr_benchmarks(config: RunConfig) -> Sequence[Benchmark]:
 
 
 @hookspec
-def azr_step(report: StepReport) -> None:
+def azr_step(report: StepReport, config: RunConfig) -> None:
     """Told after every step, when it is safely stored. May read, must not change. Every plugin's is called."""

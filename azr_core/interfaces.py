@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from azr_core.errors import FormatError, InvalidTask, UsageError, VerifierUnavailable
 from azr_core.progress import Listener
@@ -40,7 +40,7 @@ class Verifier(ABC, Generic[P, T]):
     hostile work in processes of its own; the engine then calls it in its own process, others run in workers.
     """
 
-    isolated: ClassVar[bool] = False
+    isolated: bool = False
 
     @abstractmethod
     def admit(self, proposal: P) -> T:

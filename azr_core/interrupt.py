@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -33,4 +34,5 @@ class Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-        self._on_ask()
+        with suppress(RuntimeError):  # it came in the middle of a write to the same stream, which must not be entered again
+            self._on_ask()

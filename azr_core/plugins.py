@@ -85,9 +85,9 @@ class Plugins:
         trainer: Trainer = self._part("azr_trainer", config.trainer, config, Trainer)
         return trainer
 
-    def step(self, report: StepReport) -> None:
+    def step(self, report: StepReport, config: RunConfig) -> None:
         """Tell every plugin of a stored step."""
-        self._ask("azr_step", report=report)
+        self._ask("azr_step", report=report, config=config)
 
     def listing(self) -> list[dict[str, str]]:
         """Name, version and hash of the sources of every plugin, for the run directory."""

@@ -57,6 +57,7 @@ def start(request: Request, listener: Listener) -> Path:
     with _running(config, plugins, directory, listener) as runner:
         if not request.resume:
             directory.record(config, plugins.listing())
+        runner.prepare()
         listener.plan(runner.describe())
         stopped = runner.play_all()
     listener.finished(directory.path, stopped)
@@ -67,6 +68,7 @@ def plan(request: Request) -> Mapping[str, str]:
     """What `start` would do, without playing or leaving anything behind."""
     config, plugins = resolve(request)
     with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), Listener()) as runner:
+        runner.prepare()
         return runner.describe() | {"run": str(request.runs_dir / (request.name or _fresh(request)))}
 
 

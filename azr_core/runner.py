@@ -13,11 +13,11 @@ from azr_core.engine import Parts, SelfPlay
 from azr_core.evaluate import Evaluator
 from azr_core.interfaces import Policy, Trainer
 from azr_core.interrupt import Interrupt
-from azr_core.metrics import step_metrics
+from azr_core.metrics import VALID, step_metrics
 from azr_core.plugins import Plugins
 from azr_core.progress import Listener
 from azr_core.store import RunStore
-from azr_core.types import Episode, Evaluation, Outcome, StepReport
+from azr_core.types import Episode, Evaluation, StepReport
 from azr_core.verification import Verification
 
 REHEARSAL = 32  # replies an environment before a run, to see that the model can propose at all
@@ -45,20 +45,26 @@ class Runner:
         self.interrupt = Interrupt(lambda: listener.note("stopping after this step; press Ctrl-C again to stop at once"))
         self.recent: deque[float] = deque(maxlen=20)
         self.episodes: list[Episode] = []
+        self.rehearsal: dict[str, str] = {}
+        self.first = 1
         self.before = float(self.store.get_note("wall_s") or 0.0)
         self.started = self.step_started = time.monotonic()
 
+    def prepare(self) -> None:
+        """Take up what the directory holds, or admit the seeds and try the model out. Call it once, before the rest."""
+        self.first = self._begin() + 1
+
     def play_all(self) -> bool:
         """Play from where the directory stands to the last step; true if stopped before it."""
-        first = self._begin() + 1
         with self.interrupt:
             if self.config.evaluation.final and not self.store.evaluations():
-                self._measured(self.evaluator.full(self.trainer.policy, first - 1))
+                self._measured(self.evaluator.full(self.trainer.policy, self.first - 1))
             self.step_started = time.monotonic()
-            if first <= self.config.steps:
-                self.trainer.fit(self._play, self._after, first, self.config.steps)
+            if self.first <= self.config.steps:
+                self.trainer.fit(self._play, self._after, self.first, self.config.steps)
             last = self.store.last_step()
-            if self.config.evaluation.final and last >= first and not self.interrupt.asked:
+            measured = {evaluation.step for evaluation in self.store.evaluations()}
+            if self.config.evaluation.final and last not in measured and not self.interrupt.asked:
                 self._measured(self.evaluator.full(self.trainer.policy, last))
         self._note_times()
         return self.store.last_step() < self.config.steps
@@ -80,6 +86,7 @@ class Runner:
             "prompts a step": prompts,
             "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}",
             "steps": f"{config.steps}{limit}, seed {config.seed}",
+            **self.rehearsal,
             "held out": held_out or "nothing: no plugin brings a benchmark",
             "protection": "; ".join(sorted(self.protection)) or "none needed",
         }
@@ -101,19 +108,24 @@ class Runner:
     def _rehearse(self, policy: Policy) -> None:
         self.listener.phase("asking for a few tasks", 0, 1)
         quotas = {name: REHEARSAL for name, quota in self.engine.quotas.items() if quota}
-        started = time.monotonic()
         episodes = self.engine.propose(policy, quotas)
-        seconds = time.monotonic() - started
         self.listener.phase("asking for a few tasks", 1, 1)
-        valid = {name: 0 for name in quotas}
+        seconds = self.engine.clock.take()["generate"]
+        valid = dict.fromkeys(quotas, 0)
         for episode in episodes:
-            valid[episode.environment] += episode.outcome in (Outcome.ADMITTED, Outcome.DUPLICATE)
-        share = ", ".join(f"{name} {count / REHEARSAL:.0%}" for name, count in valid.items())
-        self.listener.note(f"valid among {REHEARSAL} proposals each: {share} ({seconds:.1f} s)")
+            valid[episode.environment] += episode.outcome in VALID
+        shares = ", ".join(f"{name} {count / REHEARSAL:.0%}" for name, count in valid.items())
+        self.rehearsal = {"valid proposals": f"{shares} of {REHEARSAL} each", "expected time": self._expected(len(episodes), seconds)}
         for name, count in valid.items():
             if not count:
                 self.listener.note(f"{name}: no valid proposal; choose a stronger --model, or teach this one with azr warmup")
-        self.engine.clock.take()
+
+    def _expected(self, replies: int, seconds: float) -> str:
+        """A guess from the rehearsal: solving takes as long a reply as proposing, training as long as sampling."""
+        asked = sum(self.engine.quotas.values())
+        guess = 2 * seconds / replies * asked * (1 + self.config.probe_samples) * self.config.steps / 60
+        limit = self.config.minutes
+        return f"at most {limit:g} min" if limit is not None and guess > limit else f"about {max(1, round(guess))} min"
 
     def _play(self, policy: Policy, step: int) -> list[Episode]:
         self.episodes = self.engine.step(policy, step)
@@ -132,7 +144,7 @@ class Runner:
         self._note_times()
         self.store.commit(step, self.episodes, records, metrics)
         report = StepReport(step, self.episodes, metrics)
-        self.plugins.step(report)
+        self.plugins.step(report, self.config)
         stop = self.interrupt.asked or self._time_is_up()
         last = stop or step == self.config.steps
         self.listener.step(report, self.config.steps, self._remaining(step))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import ClassVar, TypeVar
+from typing import TypeVar
 
 import azr_core as azr
 from azr_plugins_python import shape
@@ -42,7 +42,7 @@ _SHARED_FATE = frozenset(
 class ExecutedVerifier(azr.Verifier[P, T]):
     """What the three verifiers share: one executor call for a batch of proposals, one for a batch of answers."""
 
-    isolated: ClassVar[bool] = True
+    isolated = True
 
     def __init__(self, options: Options, executor: Executor) -> None:
         self.options = options

@@ -252,7 +252,7 @@ def test_defaults_of_several_plugins_are_merged_in_the_order_of_loading(write: W
 
 def test_azr_step_tells_every_plugin(write: Writer, tmp_path: Path) -> None:
     body = f"@azr.hookimpl\ndef azr_step(report):\n    with open({str(tmp_path / 'seen')!r}, 'a') as file: file.write(str(report.step))"
-    azr.load([write(body, "one"), write(body, "two")]).step(azr.StepReport(7, (), {}))
+    azr.load([write(body, "one"), write(body, "two")]).step(azr.StepReport(7, (), {}), config())
     assert (tmp_path / "seen").read_text() == "77"
 
 

@@ -19,7 +19,7 @@ from azr_plugins_python.training import models
 from azr_plugins_python.training.network import Network, export
 from azr_plugins_python.training.shards import Example, Makers, Press
 
-GROUP = 4  # shards whose documents are mixed
+GROUP = 8  # shards whose documents are mixed, at most
 ADAM_BETAS = (0.9, 0.98)
 MOMENTUM = 0.95
 LOWEST_RATE = 0.02  # of the peak
@@ -103,17 +103,17 @@ class Course:
         return {kind: sum(values) / len(values) for kind, values in sorted(sums.items())}
 
     def batches(self, makers: Makers) -> Iterator[list[Example]]:
-        """Batches without end: shards nobody has read yet, a group at a time, and read ones again where there are too few."""
+        """Batches without end: of shards that were not read yet, some at a time, and of read ones again while there is none."""
+        makers.wait(1)
         while True:
-            makers.wait(min(GROUP, self.recipe.shards))
             rng, read = random.Random(self.progress.step), self.progress.read
-            chosen = [index for index in self.press.ready() if index not in read][:GROUP]
-            again = rng.sample(read, min(GROUP - len(chosen), len(read)))
-            examples = [example for index in (*chosen, *again) for example in self.press.read(index)]
+            fresh = [index for index in self.press.ready() if index not in read][:GROUP]
+            chosen = fresh or rng.sample(read, min(GROUP, len(read)))
+            examples = [example for index in chosen for example in self.press.read(index)]
             if not examples:
                 raise azr.ConfigError(f"no document is as short as longest = {self.recipe.longest} tokens; raise it in the recipe")
             yield from cut(examples, self.recipe.batch_tokens, rng)
-            read += chosen
+            read += fresh
 
     def resume(self, path: Path) -> None:
         """Take up a checkpoint if there is one."""

@@ -14,7 +14,7 @@ import azr_core as azr
 class Shape(azr.Options):
     """A Llama with one key and value head."""
 
-    vocabulary: int = Field(ge=258, description="tokens")
+    vocabulary: int = Field(ge=258, le=65_536, description="tokens")
     width: int = Field(ge=1, description="of the residual stream")
     layers: int = Field(ge=1, description="blocks")
     heads: int = Field(ge=1, description="query heads; one key and value head serves them all")

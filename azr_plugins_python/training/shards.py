@@ -1,6 +1,6 @@
 """Encoded documents on disk, made by one low-priority process per core while training goes on.
 
-A shard is an .npz: `tokens` int32 flat, `ends` int64 and `prompts` int32 (lengths) per document, `kinds` uint16, `names` of the kinds.
+A shard is an .npz: `tokens` uint16 flat, `ends` int64 and `prompts` int32 (lengths) per document, `kinds` uint16, `names` of the kinds.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Press:
         for document, prompt, reply in zip(found, prompts, replies, strict=True):
             ids = prompt.ids + reply.ids + ([] if reply.ids[-1:] == [end] else [end])
             if len(ids) <= self.recipe.longest:
-                examples.append(Example(np.array(ids, np.int32), len(prompt.ids), f"{document.environment}/{document.role}"))
+                examples.append(Example(np.array(ids, np.uint16), len(prompt.ids), f"{document.environment}/{document.role}"))
         return examples
 
     def make(self, index: int) -> None:
@@ -65,7 +65,7 @@ class Press:
         part = self.folder / f"{index}.part.npz"
         np.savez(
             part,
-            tokens=np.concatenate([example.tokens for example in examples] or [np.zeros(0, np.int32)]),
+            tokens=np.concatenate([example.tokens for example in examples] or [np.zeros(0, np.uint16)]),
             ends=np.cumsum([len(example.tokens) for example in examples], dtype=np.int64),
             prompts=np.array([example.prompt_length for example in examples], np.int32),
             kinds=np.array([names.index(example.kind) for example in examples], np.uint16),

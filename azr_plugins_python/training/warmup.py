@@ -45,6 +45,7 @@ def warm_up(
     _claim(recipe, documents, work, out, model)
     if settings and settings.is_file():
         shutil.copy(settings, out / settings.name)
+    listener.note("making documents; training begins with the first shard")
     if not (out / "tokenizer.json").is_file():
         write_tokenizer(known or _new_tokenizer(recipe, documents), recipe, out)
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
