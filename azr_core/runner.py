@@ -59,6 +59,8 @@ class Runner:
         with self.interrupt:
             if self.config.evaluation.final and not self.store.evaluations():
                 self._measured(self.evaluator.full(self.trainer.policy, self.first - 1))
+            elif self.first > 1:
+                self._watch(self.first - 1)  # the run may have been stopped between this step and its measurement
             self.step_started = time.monotonic()
             if self.first <= self.config.steps:
                 self.trainer.fit(self._play, self._after, self.first, self.config.steps)
@@ -145,16 +147,22 @@ class Runner:
         self.store.commit(step, self.episodes, records, metrics)
         report = StepReport(step, self.episodes, metrics)
         self.plugins.step(report, self.config)
+        self.listener.step(report, self.config.steps, self._remaining(step))
         stop = self.interrupt.asked or self._time_is_up()
         last = stop or step == self.config.steps
-        self.listener.step(report, self.config.steps, self._remaining(step))
         if last or step % self.config.checkpoint_every == 0:
             checkpoint.write(self.directory.checkpoints, step, self.trainer.save, self.config.keep_checkpoints)
-        every = self.config.evaluation.every
-        if every and step % every == 0 and not last:
-            self._measured(self.evaluator.light(self.trainer.policy, step))
+        if not last:
+            self._watch(step)
         self.step_started = time.monotonic()
         return stop
+
+    def _watch(self, step: int) -> None:
+        """Measure lightly where a step is due and was not measured."""
+        every = self.config.evaluation.every
+        due = every and step % every == 0 and step < self.config.steps
+        if due and all(evaluation.step != step for evaluation in self.store.evaluations()):
+            self._measured(self.evaluator.light(self.trainer.policy, step))
 
     def _measured(self, evaluations: Sequence[Evaluation]) -> None:
         self.store.add_evaluations(evaluations)

@@ -102,10 +102,20 @@ class Verification:
         self.start([environment])
         origin = self._plugins.origin(environment) if self._workers and self._plugins else None
         if environment.verifier.isolated or not self._workers:
-            return judge(environment, method, items)
+            return self._here(environment, method, items)
         if origin is None:
             raise PluginError(f"{environment.name}: its verifier is not isolated, and no loaded plugin brings it for a worker to find")
         return self._in_workers(environment, Address(origin, environment.name), method, items)
+
+    def _here(self, environment: Environment, method: str, items: Sequence[Any]) -> list[Any]:
+        from azr_core.loading import write_traceback  # upward on purpose: tracebacks of plugins go where the loader's do
+
+        try:
+            return judge(environment, method, items)
+        except PluginError as error:
+            if error.__cause__:
+                write_traceback(error.__cause__, self._log)
+            raise
 
     def _in_workers(self, environment: Environment, address: Address, method: str, items: Sequence[Any]) -> list[Any]:
         """In batches; a batch that is lost with its worker is sent once more, one by one, which finds the culprit."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import azr_core as azr
@@ -48,40 +48,30 @@ class Verifier(azr.Verifier[Squaring, SquaringTask]):
 class SeededPolicy(ScriptedPolicy):
     """Draws its replies from the seed it is given; what it was shown and has learned counts too."""
 
-    def __init__(self) -> None:
+    def __init__(self, updates: Callable[[], int]) -> None:
         super().__init__(self.reply)
         self.rng = random.Random()
-        self.updates = 0
+        self.updates = updates
 
     def sample(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> list[list[azr.Reply]]:
-        self.rng = random.Random(f"{sampling.seed} {self.updates} {prompts}")
+        self.rng = random.Random(f"{sampling.seed} {self.updates()} {prompts}")
         return super().sample(prompts, sampling, n)
 
     def reply(self, prompt: str) -> str:
         if "PROPOSE" in prompt:
             return self.rng.choice(["no", "</think> <answer>none</answer>", *[f"</think> <answer>{self.rng.randrange(200)}</answer>"] * 6])
         number = int(prompt.rpartition("Square ")[2].partition("\n")[0])
-        right = self.rng.random() < 0.3 + 0.05 * self.updates
+        right = self.rng.random() < 0.3 + 0.05 * self.updates()
         return f"so</think> <answer>{number**2 + (not right)}</answer>"
 
 
 class Trainer(ScriptedTrainer):
-    policy: SeededPolicy
-
-    def fit(self, play: azr.Play, after: azr.After, first: int, last: int) -> None:
-        def learned(policy: azr.Policy, step: int) -> list[azr.Episode]:
-            self.policy.updates = self.updates
-            return play(policy, step)
-
-        super().fit(learned, after, first, last)
+    def __init__(self) -> None:
+        super().__init__(SeededPolicy(lambda: self.updates))
 
     def save(self, directory: Path) -> None:
         super().save(directory)
         (directory / "ballast").write_bytes(random.Random(self.updates).randbytes(BALLAST))
-
-    def load(self, directory: Path) -> None:
-        super().load(directory)
-        self.policy.updates = self.updates
 
 
 def environment() -> azr.Environment:
@@ -102,4 +92,4 @@ def azr_benchmarks() -> list[azr.Benchmark]:
 
 @azr.hookimpl
 def azr_trainer(part: azr.Part) -> azr.Trainer | None:
-    return Trainer(SeededPolicy()) if part.name == "seeded" else None
+    return Trainer() if part.name == "seeded" else None

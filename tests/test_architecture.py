@@ -30,6 +30,7 @@ LAYER = {module: layer for layer, modules in LAYERS.items() for module in module
 UPWARD = {
     ("desk", "plugins"): "a worker is a small host of its own: it loads the plugins in its own process",
     ("desk", "loading"): "and writes tracebacks where the loader does",
+    ("verification", "loading"): "and so does the parent for the verifiers that it calls itself",
 }
 HEAVY = {"torch", "transformers", "trl", "vllm", "sympy", "numpy", "accelerate", "datasets", "pandas", "scipy"}
 DOMAIN_WORDS = ("deduction", "abduction", "induction", "sympy", "python/", "math/")
