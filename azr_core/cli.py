@@ -174,7 +174,7 @@ def show_config(
 def warmup(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the model is written; one begun there is gone on with.")],
     *,
-    minutes: Annotated[float, typer.Option("--minutes", min=0.0, help="Wall time to spend.")] = 30.0,
+    minutes: Annotated[float, typer.Option("--minutes", min=0.0, help="Wall time to spend, that of earlier parts included.")] = 30.0,
     plugin: given.PluginNames = None,
     model: given.Model = None,
     preset: given.Preset = None,
@@ -183,6 +183,8 @@ def warmup(
     seed: given.Seed = None,
 ) -> None:
     """[bold]Teach a small model[/bold] a plugin's tasks from the plugin's own worked examples, before self-play.
+
+    Ctrl-C saves, and the same command goes on; so does one with more minutes. Working files lie beside the folder, in FOLDER.work.
 
     \b
     [dim]Example[/dim]

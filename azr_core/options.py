@@ -75,6 +75,6 @@ def preset_file(name: str) -> Path:
 
 
 def _config_folders() -> list[Path]:
-    """configs/ inside the installed package, and beside it in a checkout."""
+    """configs/presets/ inside the installed package, or beside it in a checkout."""
     package = Path(__file__).parent
-    return [folder for folder in (package / "configs", package.parent / "configs") if folder.is_dir()]
+    return [folder for folder in (package / "configs/presets", package.parent / "configs/presets") if folder.is_dir()][:1]

@@ -10,7 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from azr_plugins_python.executor import Executor, Job, Limits, Protection, SandboxUnavailable, Status, display, expression_job, literal_job
+from azr_plugins_python.executor import (
+    Executor,
+    Job,
+    Limits,
+    Profile,
+    Protection,
+    SandboxUnavailable,
+    Status,
+    display,
+    expression_job,
+    literal_job,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail needs Linux")
 
@@ -111,6 +122,28 @@ def test_no_environment_reaches_a_program(executor: Executor, monkeypatch: pytes
     assert result.calls[0].value == ["LC_ALL", "PYTHONHASHSEED"]
 
 
+def test_collections_that_equal_or_list_a_builtin_become_it(executor: Executor) -> None:
+    program = "import collections as c\ndef f(d): return c.deque(d), d.keys(), c.OrderedDict(d).keys(), c.Counter(d), c.defaultdict(int, d)"
+    values, view = executor.run([Job(program, ("{3: 1, 2: 1}",)), Job("def f(): return {1: 2}.values()", ("",))])
+    assert values.calls[0].value == ([3, 2], {2, 3}, {2, 3}, {3: 1, 2: 1}, {3: 1, 2: 1})
+    assert (view.status, view.reason) == (Status.unsupported_output, "dict_values")
+
+
+def test_a_view_of_keys_calls_no_method_of_a_key(executor: Executor) -> None:
+    program = """
+class K:
+    def __hash__(self):
+        return 1 if not hashed else 1 // 0
+hashed = []
+def f():
+    keys = {K(): 1}.keys()
+    hashed.append(1)
+    return keys
+"""
+    (result,) = executor.run([Job(program, ("",))])
+    assert (result.status, result.reason) == (Status.unsupported_output, "K")
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -166,8 +199,7 @@ def test_an_input_that_is_code_runs_in_the_jail_and_can_be_made_literal(executor
 
 def test_a_dead_slot_is_replaced_and_its_job_run_again(executor: Executor) -> None:
     executor.run([Job("def f(): return 1", ("",))])
-    assert executor._pool is not None
-    for slot in executor._pool.slots:
+    for slot in executor._pools[Profile.lean].slots:
         os.killpg(slot.process.pid, signal.SIGKILL)
     results = executor.run([Job(f"def f(): return {number}", ("",)) for number in range(8)])
     assert [result.calls[0].value for result in results] == list(range(8))
@@ -176,8 +208,7 @@ def test_a_dead_slot_is_replaced_and_its_job_run_again(executor: Executor) -> No
 def test_a_silent_slot_is_killed_and_its_job_run_again() -> None:
     with Executor(Limits(cpu_s=1.0, wall_s=1.0), slots=1) as built:
         built.run([Job("def f(): return 1", ("",))])
-        assert built._pool is not None
-        os.killpg(built._pool.slots[0].process.pid, signal.SIGSTOP)
+        os.killpg(built._pools[Profile.lean].slots[0].process.pid, signal.SIGSTOP)
         (result,) = built.run([Job("def f(): return 2", ("",))])
     assert result.calls[0].value == 2
 
@@ -185,8 +216,7 @@ def test_a_silent_slot_is_killed_and_its_job_run_again() -> None:
 def test_closing_leaves_no_process_behind() -> None:
     built = Executor(slots=2)
     built.run([Job("def f(): return 1", ("",))])
-    assert built._pool is not None
-    processes = [slot.process for slot in built._pool.slots]
+    processes = [slot.process for slot in built._pools[Profile.lean].slots]
     built.close()
     assert all(process.returncode is not None for process in processes)
 
@@ -195,7 +225,7 @@ def test_without_a_jail_the_executor_refuses_and_names_two_ways_on() -> None:
     bare = Protection("L0", "fork-1", 0, 0, False, False, ("read",), Limits())
     built = Executor(slots=1)
     built._protection = bare
-    with pytest.raises(SandboxUnavailable, match=r"Dockerfile.*--i-accept-unsandboxed-execution"):
+    with pytest.raises(SandboxUnavailable, match=r"Dockerfile.*--set accept_unsandboxed=true"):
         built.run([Job("def f(): return 1", ("",))])
     with Executor(slots=1, allow_unsandboxed=True) as allowed:
         allowed._protection = bare

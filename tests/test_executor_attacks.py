@@ -16,6 +16,7 @@ from azr_plugins_python.executor import (
     Job,
     Limits,
     LiteralError,
+    Profile,
     Result,
     Status,
     display,
@@ -23,6 +24,7 @@ from azr_plugins_python.executor import (
     parse_literal,
     unwrap_call,
 )
+from azr_plugins_python.executor.profiles import package_folders
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the jail needs Linux")
 
@@ -39,9 +41,13 @@ def f():
 AFTER = Job("def f(): return len([1, 2, 3]) + sum([1, 2])", ("",))
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["guarded", "unguarded"])
+@pytest.fixture(scope="module", params=["lean guarded", "lean unguarded", "wide unguarded"])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    with Executor(Limits(cpu_s=0.5, wall_s=4.0), slots=2, import_guard=request.param) as built:
+    """Every attack meets both kinds of zygote: numpy may load ctypes and more, and nothing may depend on their absence."""
+    profile, guard = request.param.split()
+    if profile == "wide" and not package_folders():
+        pytest.skip("neither numpy nor sympy is installed")
+    with Executor(Limits(cpu_s=0.5, wall_s=4.0), slots=2, import_guard=guard == "guarded", profile=Profile(profile)) as built:
         yield built
 
 

@@ -3,6 +3,7 @@
 from azr_plugins_python.executor.host import Executor
 from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, Value
 from azr_plugins_python.executor.literals import LiteralError, parse_arguments, parse_literal, unwrap_call
+from azr_plugins_python.executor.profiles import Profile
 from azr_plugins_python.executor.tickets import expression_job, literal_job
 from azr_plugins_python.executor.values import canonical, display, equal
 
@@ -12,6 +13,7 @@ __all__ = [
     "Job",
     "Limits",
     "LiteralError",
+    "Profile",
     "Protection",
     "Result",
     "SandboxUnavailable",

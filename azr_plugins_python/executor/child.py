@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any
 
@@ -38,6 +38,12 @@ _pack, _encode, _build = wire.pack_answer, codec.encode, codec.build
 _TooLarge, _Unsupported, _RecursionError, _ValueError = codec.TooLarge, codec.Unsupported, RecursionError, ValueError
 _type_name = type.__dict__["__name__"].__get__
 OK, ERROR, MEMORY, UNSUPPORTED, TOO_LARGE, SYNTAX, NO_ENTRY = range(len(wire.KINDS))
+
+
+def allow_imports(names: Iterable[str]) -> None:
+    """Adds modules that this zygote has loaded to the allow-list."""
+    global _importable
+    _importable |= frozenset(names)
 
 
 def _guarded_import(name: str, *rest: Any) -> object:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from _json import encode_basestring_ascii as _quote
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +71,8 @@ class _Encoder:
             self.put('{"d":[')
             self.mapping(value, depth + 1)
             self.put("]}")
+        elif kind in converters:
+            self.value(converters[kind](value), depth + 1)
         else:
             raise Unsupported(kind)
 
@@ -126,7 +128,17 @@ _scalars: dict[type, Callable[[Any], str]] = {
     str: _encode_str,
     bytes: _encode_bytes,
 }
-_sequences: dict[type, tuple[str, str]] = {list: ("[", "]"), tuple: ('{"t":[', "]}"), set: ('{"s":[', "]}"), frozenset: ('{"z":[', "]}")}
+_sequences: dict[type, tuple[str, str]] = {
+    list: ("[", "]"),
+    deque: ("[", "]"),
+    tuple: ('{"t":[', "]}"),
+    set: ('{"s":[', "]}"),
+    type({}.keys()): ('{"s":[', "]}"),  # a view of keys equals the set of them, whatever their order
+    type(OrderedDict().keys()): ('{"s":[', "]}"),
+    frozenset: ('{"z":[', "]}"),
+}
+converters: dict[type, Callable[[Any], object]] = {}
+"""Builtin values for further exact types; empty but in a wide zygote."""
 
 
 def encode(value: object) -> str:

@@ -16,8 +16,9 @@ from types import TracebackType
 
 from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, summarize
 from azr_plugins_python.executor.pool import Pool
+from azr_plugins_python.executor.profiles import Profile, package_versions
 from azr_plugins_python.executor.selftest import PROBES
-from azr_plugins_python.executor.slot import Greeting, SlotLost
+from azr_plugins_python.executor.slot import Greeting, SlotLost, Ticket
 from azr_plugins_python.executor.tickets import Sheet, fill, settle
 from azr_plugins_python.executor.values import display
 
@@ -34,11 +35,19 @@ _ORDER_HINT = re.compile(
 class Executor:
     """A pool of jailed slots. Starts at the first use, runs batches, and ends with `close` or its `with` block.
 
-    `import_guard=False` lets programs import whatever is loaded: the guard is policy, and the jail must hold without it.
+    Programs that import numpy or sympy go to a pool of their own, one slot wide, that starts at the first such program; `profile` sends
+    all to one pool instead. `import_guard=False` lets programs import whatever is loaded: the guard is policy, and the jail must hold
+    without it.
     """
 
     def __init__(
-        self, limits: Limits | None = None, slots: int | None = None, *, import_guard: bool = True, allow_unsandboxed: bool = False
+        self,
+        limits: Limits | None = None,
+        slots: int | None = None,
+        *,
+        import_guard: bool = True,
+        allow_unsandboxed: bool = False,
+        profile: Profile | None = None,
     ) -> None:
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
@@ -46,12 +55,14 @@ class Executor:
         self.slots = slots or (os.cpu_count() or 1) + 1
         self.import_guard = import_guard
         self.allow_unsandboxed = allow_unsandboxed
-        self._pool: Pool | None = None
+        self.profile = profile
+        self._pools: dict[Profile, Pool] = {}
+        self._no_wide = ""
         self._protection: Protection | None = None
 
     def run(self, jobs: Sequence[Job]) -> list[Result]:
         """One result per job, in the order of the jobs."""
-        sheets = [fill(job, self.limits, self.limits.cpu_s, self.import_guard) for job in jobs]
+        sheets = [self._sheet(job, self.limits.cpu_s) for job in jobs]
         self._play(sheets)
         return [settle(sheet) for sheet in sheets]
 
@@ -60,7 +71,7 @@ class Executor:
 
         A call whose outcomes differ, also only in the order of a dict, is `nondeterministic`.
         """
-        first = [fill(job, self.limits, self.limits.cpu_s, self.import_guard, repeats=2) for job in jobs]
+        first = [self._sheet(job, self.limits.cpu_s, repeats=2) for job in jobs]
         self._play(first)
         results = [_compare_passes(settle(sheet), len(job.arguments)) for sheet, job in zip(first, jobs, strict=True)]
         passed = [index for index, result in enumerate(results) if result.status is Status.ok and first[index].ticket]
@@ -74,11 +85,14 @@ class Executor:
         """The same job for slots with other hash seeds."""
         assert first.ticket is not None and first.ticket.slot is not None
         hinted = _ORDER_HINT.search(job.program) is not None
-        pool = self._grown(max(self.slots, _SEEDS if hinted else 2))
-        others = [number for number in range(len(pool.slots)) if number != first.ticket.slot]
+        count = max(self._width(first.ticket.profile), _SEEDS if hinted else 2)
+        others = [number for number in range(count) if number != first.ticket.slot]
         if not hinted:  # any other slot will do: spread them
             others = [others[first.ticket.order.identity % len(others)]]
-        return [fill(job, self.limits, self.limits.cpu_s / 2, self.import_guard, slot=number) for number in others]
+        return [self._sheet(job, self.limits.cpu_s / 2, slot=number) for number in others]
+
+    def _sheet(self, job: Job, cpu_s: float, repeats: int = 1, slot: int | None = None) -> Sheet:
+        return fill(job, self.limits, cpu_s, self.import_guard, repeats=repeats, slot=slot, profile=self.profile)
 
     def protection(self) -> Protection:
         """What holds a hostile program here, found by attempt. Raises SandboxUnavailable where nothing does and that is not allowed."""
@@ -94,13 +108,13 @@ class Executor:
         limits = ",".join(f"{name}={value:g}" for name, value in asdict(self.limits).items())
         python = f"{platform.python_implementation().lower()}-{platform.python_version()}"
         guard = "guarded" if self.import_guard else "unguarded"
-        return f"{BACKEND} {self.protection().level} {python} {platform.machine()} libm:{_libm()} {guard} {limits}"
+        return f"{BACKEND} {self.protection().level} {python} {platform.machine()} libm:{_libm()} {package_versions()} {guard} {limits}"
 
     def close(self) -> None:
         """Ends every process of this executor; a later call starts afresh."""
-        if self._pool is not None:
-            self._pool.close()
-        self._pool = None
+        for pool in self._pools.values():
+            pool.close()
+        self._pools.clear()
 
     def __enter__(self) -> Executor:
         return self
@@ -109,27 +123,60 @@ class Executor:
         self.close()
 
     def _play(self, sheets: Sequence[Sheet]) -> None:
-        tickets = [sheet.ticket for sheet in sheets if sheet.ticket is not None]
-        if tickets:
-            self._grown(self.slots).play(tickets, self.slots)
+        for profile in Profile:
+            tickets = [sheet.ticket for sheet in sheets if sheet.ticket is not None and sheet.ticket.profile is profile]
+            if tickets:
+                self._play_in(profile, tickets)
 
-    def _grown(self, count: int) -> Pool:
+    def _play_in(self, profile: Profile, tickets: Sequence[Ticket]) -> None:
+        """Plays tickets of one profile. Where the wide pool cannot be had they are `infra`: what a program imports ends no run."""
+        width = self._width(profile)
+        count = max([width, *(ticket.slot + 1 for ticket in tickets if ticket.slot is not None)])
+        try:
+            self._grown(profile, count).play(tickets, width)
+        except SlotLost as error:
+            if profile is Profile.lean:
+                raise
+            self._no_wide = str(error)
+            for ticket in tickets:
+                ticket.lose(self._no_wide)
+
+    def _width(self, profile: Profile) -> int:
+        """Slots that share the jobs of a profile; its pool may have more, for other hash seeds."""
+        return self.slots if profile is Profile.lean else 1
+
+    def _grown(self, profile: Profile, count: int) -> Pool:
         self.protection()
-        if self._pool is None:
-            self._pool = Pool(self.limits, self._locked())
-        self._pool.grow(count)
-        return self._pool
+        if profile not in self._pools:
+            self._pools[profile] = Pool(self.limits, self._locked(), profile)
+            if profile is Profile.wide:
+                self._test_wide(self._pools[profile])
+        if profile is Profile.wide and self._no_wide:
+            raise SlotLost(self._no_wide)
+        self._pools[profile].grow(count)
+        return self._pools[profile]
+
+    def _test_wide(self, pool: Pool) -> None:
+        """Tests the wide pool by attempt, as the lean one was: what it does not hold, no program gets to try. Raises SlotLost."""
+        pool.grow(1)
+        found = self._measure(pool) if pool.locked else None
+        if found is not None and found.level == "L0":
+            pool.close()
+            raise SlotLost("the wide jail does not hold: " + (", ".join(found.broken) or "no system-call filter"))
 
     def _locked(self) -> bool:
         return self._protection is None or self._protection.level != "L0"
 
     def _start(self) -> Protection:
         if platform.system() != "Linux":
-            raise SandboxUnavailable(f"{platform.system()} has no backend yet")
+            raise SandboxUnavailable(f"{platform.system()} has no backend yet", acceptable=False)
+        pool = self._pools[Profile.lean] = Pool(self.limits, locked=True)
         try:
-            self._pool = Pool(self.limits, locked=True)
-            self._pool.grow(self.slots)
-            return self._measure(self._pool)
+            pool.grow(self.slots)
+            found = self._measure(pool)
+            if found.level == "L0":
+                self.close()
+            return found
         except SlotLost as error:
             self.close()
             return Protection("L0", BACKEND, os.getuid(), 0, False, False, (str(error),), self.limits)
@@ -145,8 +192,6 @@ class Executor:
         broken = tuple(probe.name for probe, call in zip(PROBES, calls, strict=True) if not probe.held_by(call.status, call.value))
         jailed = greeting.seccomp and not broken
         level = "L0" if not jailed else "L3" if greeting.namespaces and greeting.landlock else "L2"
-        if level == "L0":
-            self.close()
         return Protection(level, BACKEND, greeting.uid, greeting.landlock, greeting.seccomp, greeting.namespaces, broken, self.limits)
 
 

@@ -101,10 +101,13 @@ class Protection:
 
 
 class SandboxUnavailable(RuntimeError):
-    """No jail can be built here, and running without one was not allowed."""
+    """No jail can be built here, and running without one was not allowed, or is not possible either (`acceptable`)."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, acceptable: bool = True) -> None:
+        told = f"untrusted programs cannot be contained on this machine ({why})"
+        accept = "or accept the risk with --set accept_unsandboxed=true (Executor(allow_unsandboxed=True))"
         super().__init__(
-            f"untrusted programs cannot be contained on this machine ({why}). Two ways on: run in the shipped Dockerfile, "
-            "or accept the risk with --i-accept-unsandboxed-execution (Executor(allow_unsandboxed=True))"
+            f"{told}. Two ways on: run in the shipped Dockerfile, {accept}"
+            if acceptable
+            else f"{told}, and without Linux they cannot run at all: run in the shipped Dockerfile"
         )

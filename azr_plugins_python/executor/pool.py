@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from azr_plugins_python.executor.limits import Limits, Status
+from azr_plugins_python.executor.profiles import Profile
 from azr_plugins_python.executor.slot import PIPELINE, Greeting, Slot, SlotLost, Ticket
 
 _TICK_S = 0.02
@@ -17,18 +18,19 @@ _LOST = (Status.infra, "slot lost")
 
 
 class Pool:
-    """Slots by number, one event loop, no threads. Between two plays every slot is idle."""
+    """Slots of one profile by number, one event loop, no threads. Between two plays every slot is idle."""
 
-    def __init__(self, limits: Limits, locked: bool) -> None:
+    def __init__(self, limits: Limits, locked: bool, profile: Profile = Profile.lean) -> None:
         self.limits = limits
         self.locked = locked
+        self.profile = profile
         self.slots: list[Slot] = []
         self.greeting: Greeting | None = None
         self._selector = selectors.DefaultSelector()
 
     def grow(self, count: int) -> None:
         """Has at least this many slots, started side by side. Raises SlotLost."""
-        fresh = [Slot(number, self.limits, self.locked) for number in range(len(self.slots), count)]
+        fresh = [Slot(number, self.limits, self.locked, self.profile) for number in range(len(self.slots), count)]
         self.slots.extend(fresh)
         for slot in fresh:
             self._admit(slot)
@@ -114,7 +116,7 @@ class Pool:
 
     def _restart(self, number: int) -> Slot:
         for start in range(_STARTS):
-            fresh = Slot(number, self.limits, self.locked)
+            fresh = Slot(number, self.limits, self.locked, self.profile)
             self.slots[number] = fresh
             try:
                 self._admit(fresh)

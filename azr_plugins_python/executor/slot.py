@@ -18,6 +18,7 @@ from pathlib import Path
 
 from azr_plugins_python.executor import codec, wire
 from azr_plugins_python.executor.limits import Call, Limits, Status
+from azr_plugins_python.executor.profiles import Profile, package_folders
 
 PIPELINE = 2
 """Jobs in a slot at once: one runs, one waits in the socket so that the next child need not wait for us."""
@@ -48,6 +49,7 @@ class Ticket:
     calls: int
     slot: int | None = None
     """Which slot it must run in, or did run in; None before it ran if any will do."""
+    profile: Profile = Profile.lean
     attempts: int = 0
     answers: dict[int, Call] = field(default_factory=dict)
     ending: tuple[Status, str] | None = None
@@ -57,6 +59,11 @@ class Ticket:
         """Forgets what a lost attempt brought; a new number makes its late answers strangers."""
         self.order = replace(self.order, identity=_draw(64))
         self.answers.clear()
+
+    def lose(self, reason: str) -> None:
+        """Ends it by our own fault, whatever came back of it."""
+        self.answers.clear()
+        self.ending = (Status.infra, reason)
 
     def accept(self, call: int, kind: int, payload: bytes) -> None:
         """Takes one answer from the child. The first of each call wins, and a call that does not exist is no answer."""
@@ -113,7 +120,7 @@ class SlotLost(Exception):
 class Slot:
     """Owns one zygote process. `number` is its hash seed, so no two slots order a set alike."""
 
-    def __init__(self, number: int, limits: Limits, locked: bool) -> None:
+    def __init__(self, number: int, limits: Limits, locked: bool, profile: Profile) -> None:
         self.number = number
         self.limits = limits
         self.pending: deque[Ticket] = deque()
@@ -128,8 +135,9 @@ class Slot:
         ends = (far_jobs.fileno(), far_control.fileno())
         self.jobs_fd = far_jobs.fileno()
         settings = [str(item) for item in (*ends, limits.memory_mb, int(locked), limits.wall_s)]
+        folders = package_folders() if profile is Profile.wide else ()
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-s", "-P", "-B", "-X", "utf8", _ZYGOTE, *settings],
+            [sys.executable, "-S", "-s", "-P", "-B", "-X", "utf8", _ZYGOTE, *settings, *folders],
             env={"PYTHONHASHSEED": str(number + 1), "LC_ALL": "C.UTF-8"},
             cwd="/",
             pass_fds=ends,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from azr_plugins_python.executor import codec, wire
 from azr_plugins_python.executor.limits import Call, Job, Limits, Result, Status, summarize
 from azr_plugins_python.executor.literals import LiteralError, parse_arguments
+from azr_plugins_python.executor.profiles import Profile, profile_of
 from azr_plugins_python.executor.slot import Ticket
 
 
@@ -21,8 +22,13 @@ class Sheet:
     refused: dict[int, Call] = field(default_factory=dict)
 
 
-def fill(job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int = 1, slot: int | None = None) -> Sheet:
-    """Prepares a job. What is no literal becomes `bad_input`, and what does not fit the wire `program_too_large`, without being sent."""
+def fill(
+    job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int = 1, slot: int | None = None, profile: Profile | None = None
+) -> Sheet:
+    """Prepares a job, for the profile that its program needs unless one is given.
+
+    What is no literal becomes `bad_input`, and what does not fit the wire `program_too_large`, without being sent.
+    """
     program = job.program.encode("utf-8", "surrogatepass")
     encoded: list[str] = []
     refused: dict[int, Call] = {}
@@ -38,7 +44,7 @@ def fill(job: Job, limits: Limits, cpu_s: float, guarded: bool, *, repeats: int 
     order = wire.Order(0, cpu_s, guarded, repeats, program, calls)
     if len(program) > limits.program_bytes or len(order.pack()) > wire.JOB_BYTES:
         return Sheet(None, count, {index: Call(Status.program_too_large) for index in range(max(1, count))})
-    return Sheet(Ticket(order, len(encoded) * repeats, slot), count, refused)
+    return Sheet(Ticket(order, len(encoded) * repeats, slot, profile or profile_of(job.program)), count, refused)
 
 
 def expression_job(program: str, text: str, entry: str = "f") -> Job:

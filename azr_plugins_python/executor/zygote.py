@@ -1,7 +1,8 @@
 """The process that is warmed, locked, and then forked once per job. Started as a script; it never reads a job itself.
 
-argv: jobs fd, control fd, memory in MiB, locked (1 or 0), wall seconds. It reports once over control what it gave up, then one line per
-child: exit status and CPU seconds. A child closes control before it reads its job, so a program can forge no exit status.
+argv: jobs fd, control fd, memory in MiB, locked (1 or 0), wall seconds, and for a wide one the folders that hold its packages. It
+reports once over control what it gave up, then one line per child: exit status and CPU seconds. A child closes control before it reads
+its job, so a program can forge no exit status.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ import warnings
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 for _name, _folder in (("azr_plugins_python", os.path.dirname(_HERE)), ("azr_plugins_python.executor", _HERE)):
-    # The package's own __init__ files would pull in the rest of the project: the zygote needs four modules of this folder.
+    # The package's own __init__ files would pull in the rest of the project: the zygote needs six modules of this folder.
     _package = types.ModuleType(_name)
     _package.__path__ = [_folder]
     sys.modules.setdefault(_name, _package)
 
-from azr_plugins_python.executor import child, filters, lockdown, wire  # noqa: E402
+from azr_plugins_python.executor import child, filters, lockdown, wide, wire  # noqa: E402
 
 _STATUS = struct.Struct("<id")
 _NO_MORE_JOBS = 77
@@ -94,14 +95,16 @@ class _Silence:
     readline = read
 
 
-def _warm() -> None:
+def _warm(packages: tuple[str, ...]) -> None:
     """Runs the path of a job until caches and arenas are hot, so that a child's first program is not its slowest."""
     for name in child.PRELOADED:
         __import__(name)
     for codec in _CODECS:
         codecs.lookup(codec)
+    child.allow_imports(packages)
+    programs = (*_WARM_PROGRAMS, *wide.warm_programs(packages))
     for _ in range(_WARM_ROUNDS):
-        for program, calls in _WARM_PROGRAMS:
+        for program, calls in programs:
             child.run_job(wire.Order(0, 1.0, True, 1, program.encode(), calls), len)
 
 
@@ -139,7 +142,14 @@ def main(arguments: list[str]) -> None:
     jobs_fd, control_fd, memory_mb, locked = (int(text) for text in arguments[:4])
     wall_s = float(arguments[4])
     warnings.simplefilter("ignore")
-    _warm()
+    if arguments[5:]:
+        lean_mb = wide.address_space_mb()
+        _warm(wide.load(arguments[5:]))
+        memory_mb += wide.address_space_mb() - lean_mb  # so that a program has as much room as in a lean one
+        if not wide.single_threaded():
+            sys.exit("a library started a thread")
+    else:
+        _warm(())
     _silence_streams()
     lockdown.set_limits(memory_mb)
     guard = lockdown.Filter(filters.child_filter(jobs_fd)) if locked and filters.numbers() is not None else None

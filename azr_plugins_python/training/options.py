@@ -27,6 +27,7 @@ class TrainerOptions(azr.Options):
         default=0.001, ge=0, description="weight of the entropy bonus (code); at 0, rows without advantage cost nothing"
     )
     micro_batch_tokens: int = Field(default=3072, ge=1, description="tokens of a forward and backward pass, with padding")
+    pack: bool = Field(default=True, description="compute a prompt once for all its replies; false: once for each of them")
     threads: int | None = Field(default=None, ge=1, description="threads of torch; none: torch's own choice")
     device: str = Field(default="auto", description="torch device; auto: cuda where there is one, else cpu")
     sampling_dtype: Literal["auto", "bfloat16", "float32"] = Field(

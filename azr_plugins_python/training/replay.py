@@ -11,7 +11,7 @@ The loss is summed over tokens and divided by the tokens of all trained episodes
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -19,20 +19,26 @@ from transformers import TrainerCallback, TrainerControl, TrainerState
 from trl import GRPOConfig, GRPOTrainer
 
 import azr_core as azr
+from azr_plugins_python.training.packing import Exchange, Piece, packable, packed, pieces, score
 
 Rows = list[azr.Episode]
 Tensors = dict[str, torch.Tensor]
+PerToken = tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]
 
 
 class ReplayTrainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer that asks `play` for each step's episodes.
 
     play: gives the episodes of a step. steps: the self-play steps of this fit. limit: tokens of a micro-batch.
+    pack: compute a prompt once for its replies where the model allows it.
     """
 
-    def __init__(self, play: Callable[[int], Rows], steps: range, limit: int, **kwargs: Any) -> None:
+    def __init__(self, play: Callable[[int], Rows], steps: range, limit: int, *, pack: bool, **kwargs: Any) -> None:
         super().__init__(reward_funcs=[episode_reward], rollout_func=replayed, **kwargs)
         self.play, self.steps, self.limit = play, steps, limit
+        # a router's loss is a mean over cells, so it would change with the copies of a prompt
+        self.share = pack and packable(self.model) and not self.aux_loss_enabled
+        self.piece: Piece | None = None
         self.rows: Rows = []
         self.update: dict[str, float] = {}
         self.started = 0.0
@@ -59,18 +65,43 @@ class ReplayTrainer(GRPOTrainer):  # type: ignore[misc]
         total, entropy, clipped = 0.0, 0.0, 0.0
         loss = torch.zeros((), device=self.accelerator.device, requires_grad=True)  # no rows: no gradient, and AdamW does nothing
         tokens = max(1.0, float(inputs["completion_mask"].sum()))
-        pieces = list(micro_batches(inputs, self.limit))
-        for index, piece in enumerate(pieces):
-            share = float(piece["tool_mask"].sum()) / tokens
+        cut = list(pieces(packed(exchanges(inputs), share=self.share), self.limit))
+        for index, piece in enumerate(cut):
+            self.piece = piece.to(self.accelerator.device)
+            share = len(piece.targets) / tokens
             self.entropy_coef = self.args.entropy_coef * share  # TRL's bonus is a mean over the piece, ours over the update
-            loss = super()._compute_loss(model, piece)
+            loss = super()._compute_loss(model, self._rows_of(self.piece, inputs))
             total += float(loss.detach())
             entropy += share * self._metrics["train"]["entropy"][-1]
             clipped += share * self._metrics["train"]["clip_ratio/region_mean"][-1]
-            if index + 1 < len(pieces):
+            if index + 1 < len(cut):
                 self.accelerator.backward(loss)
         self.update |= {"train/loss": total, "train/entropy": entropy, "train/clip_fraction": clipped}
         return loss
+
+    def _rows_of(self, piece: Piece, inputs: Tensors) -> Tensors:
+        """What TRL's loss reads of a piece: one row a reply, without prompts."""
+        ids = torch.zeros_like(piece.scored, dtype=torch.long).masked_scatter(piece.scored, piece.targets)
+        return {
+            "prompt_ids": ids[:, :0],
+            "prompt_mask": ids[:, :0],
+            "completion_ids": ids,
+            "completion_mask": piece.scored.long(),
+            "advantages": inputs["advantages"][piece.order],
+            "num_items_in_batch": inputs["num_items_in_batch"],
+        }
+
+    def _get_per_token_logps_and_entropies(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> PerToken:
+        """TRL's seam between the model and the loss: values of the piece at hand, [R, W] as its replies are."""
+        assert self.piece is not None
+        piece, routed = self.piece, {"output_router_logits": True} if self.aux_loss_enabled else {}
+        with self.accelerator.autocast():
+            scores = score(model, piece, share=self.share, **routed)
+        logps, entropies = (
+            torch.zeros_like(piece.scored, dtype=values.dtype).masked_scatter(piece.scored, values)
+            for values in (scores.log_probs, scores.entropy)
+        )
+        return logps, entropies, scores.aux_loss
 
     def _clip_grad_norm(self, model: torch.nn.Module) -> Any:
         norm = super()._clip_grad_norm(model)
@@ -101,44 +132,14 @@ def episode_reward(completions: Sequence[str], reward: Sequence[float], **kwargs
     return list(reward)
 
 
-def micro_batches(inputs: Tensors, limit: int) -> Iterator[Tensors]:
-    """Rows of like length, moved together and padded on the right only, at most `limit` cells a piece.
-
-    TRL pads prompts on the left and replies on the right; sorting by the whole length then leaves much padding. Here a
-    piece's `prompt` is what all its rows have of theirs, the `completion` the rest, and `tool_mask` marks reply tokens.
-    """
-    prompts, replies = inputs["prompt_mask"].sum(1), inputs["completion_mask"].sum(1)
-    order = torch.argsort(prompts + replies, stable=True).tolist()
-    lengths = (prompts + replies).tolist()
-    piece: list[int] = []
-    for row in order:
-        if piece and (len(piece) + 1) * lengths[row] > limit:
-            yield _joined(inputs, piece, prompts, replies)
-            piece = []
-        piece.append(row)
-    if piece:
-        yield _joined(inputs, piece, prompts, replies)
-
-
-def _joined(inputs: Tensors, piece: list[int], prompts: torch.Tensor, replies: torch.Tensor) -> Tensors:
-    width, split = int((prompts + replies)[piece].max()), int(prompts[piece].min())
-    ids = inputs["prompt_ids"].new_zeros(len(piece), width)
-    mask, scored = torch.zeros_like(ids), torch.zeros_like(ids)
-    for place, row in enumerate(piece):
-        begin, count = int(prompts[row]), int(replies[row])
-        ids[place, :begin] = inputs["prompt_ids"][row, -begin:]
-        ids[place, begin : begin + count] = inputs["completion_ids"][row, :count]
-        mask[place, : begin + count] = 1
-        scored[place, begin : begin + count] = 1
-    return {
-        "prompt_ids": ids[:, :split],
-        "prompt_mask": mask[:, :split],
-        "completion_ids": ids[:, split:],
-        "completion_mask": mask[:, split:],
-        "tool_mask": scored[:, split:],
-        "advantages": inputs["advantages"][piece],
-        "num_items_in_batch": inputs["num_items_in_batch"],
-    }
+def exchanges(inputs: Tensors) -> list[Exchange]:
+    """The rows of TRL's tensors, without their padding."""
+    prompts, replies = inputs["prompt_mask"].sum(1).tolist(), inputs["completion_mask"].sum(1).tolist()
+    rows = zip(inputs["prompt_ids"].tolist(), prompts, inputs["completion_ids"].tolist(), replies, strict=True)
+    return [
+        Exchange(index, tuple(prompt[len(prompt) - begin :]), tuple(reply[:count]))
+        for index, (prompt, begin, reply, count) in enumerate(rows)
+    ]
 
 
 class StepEnd(TrainerCallback):  # type: ignore[misc]

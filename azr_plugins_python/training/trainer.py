@@ -10,6 +10,7 @@ from azr_plugins_python.training import models  # first: it sets what the librar
 
 import torch  # isort: skip
 from datasets import Dataset  # isort: skip
+from safetensors import SafetensorError  # isort: skip
 from transformers import PrinterCallback  # isort: skip
 from trl import GRPOConfig  # isort: skip
 
@@ -59,6 +60,7 @@ class TrlTrainer(azr.Trainer):
                 lambda step: play(self.policy, step),
                 steps,
                 self.options.micro_batch_tokens,
+                pack=self.options.pack,
                 model=self.model,
                 args=self._arguments(folder, len(steps)),
                 train_dataset=Dataset.from_dict({"prompt": [""] * len(steps)}),
@@ -99,9 +101,13 @@ class TrlTrainer(azr.Trainer):
 
     def save(self, directory: Path) -> None:
         """The folder is also a plain transformers model. Random state is not in it: every step seeds its own."""
-        self.model.save_pretrained(directory)
-        self.tokenizer.save_pretrained(directory)
-        torch.save({"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}, directory / STATE)
+        state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
+        try:
+            self.model.save_pretrained(directory)
+            self.tokenizer.save_pretrained(directory)
+            torch.save(state, directory / STATE)
+        except (SafetensorError, RuntimeError) as error:  # what the libraries raise when the disk is full
+            raise OSError(str(error).partition("\n")[0]) from error
 
     def load(self, directory: Path) -> None:
         try:

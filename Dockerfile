@@ -1,0 +1,18 @@
+# Runs azr on any machine with Docker; the jail inside is the same. For example:
+#   docker build -t azr . && docker run --rm -it -v azr-runs:/home/azr/runs azr run --plugin python
+FROM python:3.11-slim
+
+# pip's usual torch brings CUDA: --build-arg PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" takes the CPU build.
+ARG PIP_ARGS=""
+
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY azr_core azr_core
+COPY azr_plugins_python azr_plugins_python
+COPY configs configs
+RUN pip install --no-cache-dir $PIP_ARGS . && useradd --create-home azr && install -d -o azr -g azr /home/azr/runs
+
+USER azr
+WORKDIR /home/azr
+ENTRYPOINT ["azr"]
+CMD ["--help"]
