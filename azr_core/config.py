@@ -80,7 +80,8 @@ class RunConfig(Options):
     environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
     buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
     reward: Part = Field(
-        default=Part.model_validate({"name": "learnability", "novelty": 1.0, "proposer_weight": 0.3}), description="reward shaper"
+        default=Part.model_validate({"name": "learnability", "novelty": 1.0, "proposer_weight": 0.3, "baseline": "group"}),
+        description="reward shaper",
     )
     trainer: Part = Field(default=Part(name="trl"), description="trainer")
     evaluation: Evaluation = Field(default=Evaluation(), description="held-out evaluation")

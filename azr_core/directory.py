@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,16 @@ class RunDirectory:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make {self.path}: {error.strerror}; choose another --runs-dir") from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from playing this run. Raises RunError while one does."""
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise RunError(f"{self.path.name} is being played by another process; wait for it or stop it") from None
+            yield
 
     def record(self, config: RunConfig, plugins: Sequence[Mapping[str, str]]) -> None:
         """Write down what is run; from here on the folder is a run. Raises RunError on a full disk."""

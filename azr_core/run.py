@@ -35,7 +35,7 @@ class Request:
 
 def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugins]:
     """The whole configuration and the loaded plugins. Plugins' defaults lie under everything the user set."""
-    named = request.plugins or tuple(request.settings.get("plugins", ()))
+    named = tuple(_absolute(name) for name in request.plugins or request.settings.get("plugins", ()))
     if not named:
         raise ConfigError("no plugin named; say which domain to play, for example --plugin python")
     plugins = load([*named, *(name for name in _part_names(request.settings) if name not in named)], log)
@@ -51,15 +51,8 @@ def start(request: Request, listener: Listener) -> Path:
         directory.reserve()
     else:
         request = Request(request.plugins, merge(directory.config(), request.settings), request.name, request.runs_dir, True)
-    config, plugins = resolve(request, directory.log)
-    if request.resume:
-        directory.take_up(config)
-    with _running(config, plugins, directory, listener) as runner:
-        if not request.resume:
-            directory.record(config, plugins.listing())
-        runner.prepare()
-        listener.plan(runner.describe())
-        stopped = runner.play_all()
+    with directory.held():
+        stopped = _played(request, directory, listener)
     listener.finished(directory.path, stopped)
     return directory.path
 
@@ -107,11 +100,27 @@ def _running(config: RunConfig, plugins: Plugins, directory: RunDirectory, liste
         plugins.close()
 
 
+def _played(request: Request, directory: RunDirectory, listener: Listener) -> bool:
+    config, plugins = resolve(request, directory.log)
+    if request.resume:
+        directory.take_up(config)
+    with _running(config, plugins, directory, listener) as runner:
+        if not request.resume:
+            directory.record(config, plugins.listing())
+        runner.prepare()
+        listener.plan(runner.describe())
+        return runner.play_all()
+
+
 def _part_names(settings: Mapping[str, Any]) -> list[str]:
     """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
     chosen = [settings.get(part, {}).get("name", _default_name(part)) for part in PARTS]
     available = {plugin.name for plugin in installed()}
     return [name for name in chosen if name in available]
+
+
+def _absolute(plugin: str) -> str:
+    return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
 
 
 def _default_name(part: str) -> str:

@@ -141,3 +141,11 @@ def test_a_run_name_that_exists_is_refused(tmp_path: Path) -> None:
     play(tmp_path, steps=1)
     with pytest.raises(azr.RunError, match=r"the run one exists.*--resume.*--name"):
         play(tmp_path, steps=1)
+
+
+def test_a_run_that_is_being_played_is_not_taken_up(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path)
+    with directory.held(), pytest.raises(RunError, match="being played"), directory.held():
+        raise AssertionError("two processes play one run")
+    with directory.held():
+        pass
