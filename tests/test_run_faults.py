@@ -13,6 +13,7 @@ from playing import PLUGIN, STEPS, WORDS, Played, Stop, begin, play, played, uni
 
 import azr_core as azr
 from azr_core import checkpoint, run
+from azr_core.directory import RunDirectory
 from azr_core.run import Request
 
 
@@ -145,7 +146,7 @@ def test_a_run_name_that_exists_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_is_being_played_is_not_taken_up(tmp_path: Path) -> None:
     directory = RunDirectory(tmp_path)
-    with directory.held(), pytest.raises(RunError, match="being played"), directory.held():
+    with directory.held(), pytest.raises(azr.RunError, match="being played"), directory.held():
         raise AssertionError("two processes play one run")
     with directory.held():
         pass

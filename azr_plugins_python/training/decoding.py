@@ -33,9 +33,7 @@ class FixedLayer(DynamicLayer):  # type: ignore[misc]
         super().__init__()
         self.room, self.length = room, 0
 
-    def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, torch.Tensor]:
         """Append [B, H, T, D] and return all that is held: [B, H, length, D]."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
