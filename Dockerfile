@@ -2,7 +2,7 @@
 #   docker build -t azr . && docker run --rm -it -v azr-runs:/home/azr/runs azr run --plugin python
 FROM python:3.11-slim
 
-# pip's usual torch brings CUDA: --build-arg PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu" takes the CPU build.
+# pip's usual torch brings CUDA; for the CPU build pass the option that pytorch.org > Get started names, as --build-arg PIP_ARGS="...".
 ARG PIP_ARGS=""
 
 WORKDIR /src

@@ -48,41 +48,21 @@ class Verification:
         """The task or the refusal of each proposal, in order. A task whose own answer does not score 1.0 is refused."""
         judged: list[Task | Verdict] = []
         for result in self._call(environment, "admit", proposals):
-            match result:
-                case Task():
-                    judged.append(result)
-                case FormatError():
-                    judged.append(Verdict(Outcome.MALFORMED, reason=str(result)))
-                case InvalidTask():
-                    judged.append(Verdict(Outcome.INVALID, reason=str(result)))
-                case VerifierUnavailable():
-                    judged.append(Verdict(Outcome.FAILED, reason=str(result)))
-                case TimeoutError():
-                    judged.append(Verdict(Outcome.INVALID, reason=f"timeout: {result}"))
-                case _:
-                    raise PluginError(f"{environment.name}: its verifier admitted {type(result).__name__}, not a Task")
+            verdict = result if isinstance(result, Task) else _refusal(result, Outcome.INVALID)
+            if verdict is None:
+                raise PluginError(f"{environment.name}: its verifier admitted {type(result).__name__}, not a Task")
+            judged.append(verdict)
         return self._hold_to_the_law(environment, judged)
 
     def grade(self, environment: Environment, pairs: Sequence[tuple[Task, str]]) -> list[Verdict]:
         """The verdict of each (task, answer), in order."""
         judged: list[Verdict] = []
         for (task, _), result in zip(pairs, self._call(environment, "grade", pairs), strict=True):
-            match result:
-                case Verdict():
-                    judged.append(result)
-                case FormatError():
-                    judged.append(Verdict(Outcome.MALFORMED, reason=str(result)))
-                case InvalidTask():
-                    judged.append(Verdict(Outcome.INVALID, reason=str(result)))
-                case VerifierUnavailable():
-                    judged.append(Verdict(Outcome.FAILED, reason=str(result)))
-                case TimeoutError():
-                    judged.append(Verdict(Outcome.TIMEOUT, reason=str(result)))
-                case int() | float() if math.isfinite(result) and 0.0 <= result <= 1.0:
-                    judged.append(Verdict(Outcome.SOLVED if result >= 1.0 else Outcome.WRONG, float(result)))
-                case _:
-                    where = f"{environment.name}, task {task_id(environment.name, task)}"
-                    raise PluginError(f"{where}: its verifier scored {result!r}; return a number from 0 to 1 or a Verdict")
+            verdict = _scored(result) or _refusal(result, Outcome.TIMEOUT)
+            if verdict is None:
+                where = f"{environment.name}, task {task_id(environment.name, task)}"
+                raise PluginError(f"{where}: its verifier scored {result!r}; return a number from 0 to 1 or a Verdict")
+            judged.append(verdict)
         return judged
 
     def close(self) -> None:
@@ -131,6 +111,21 @@ class Verification:
         if self._workers is None:
             raise AssertionError("verification was closed")
         return self._workers.call([encode(address, method, batch) for batch in batches])
+
+
+def _refusal(result: object, overtime: Outcome) -> Verdict | None:
+    """The verdict a refusal stands for; overtime: what it is to take too long. None for anything else."""
+    outcomes = {FormatError: Outcome.MALFORMED, InvalidTask: Outcome.INVALID, VerifierUnavailable: Outcome.FAILED, TimeoutError: overtime}
+    for kind, outcome in outcomes.items():
+        if isinstance(result, kind):
+            return Verdict(outcome, reason=f"timeout: {result}" if kind is TimeoutError else str(result))
+    return None
+
+
+def _scored(result: object) -> Verdict | None:
+    if isinstance(result, int | float) and math.isfinite(result) and 0.0 <= result <= 1.0:
+        return Verdict(Outcome.SOLVED if result >= 1.0 else Outcome.WRONG, float(result))
+    return result if isinstance(result, Verdict) else None
 
 
 def _lawful(task: Task, verdict: Verdict) -> Task | Verdict:
