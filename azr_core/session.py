@@ -45,7 +45,9 @@ def play(request: Request) -> None:
         "episodes": f"azr show {_again(request, directory)}",
     }
     if display.stopped:
-        lines |= {"go on": f"azr run --resume --name {_again(request, directory)}"}
+        limit = history.config.get("minutes")
+        more = f" --minutes {2 * limit:g}" if limit and history.wall_s >= 60 * limit else ""
+        lines |= {"go on": f"azr run --resume --name {_again(request, directory)}{more}"}
     console.print(plan_table(lines), soft_wrap=True)
 
 
