@@ -187,3 +187,11 @@ def test_a_folder_without_state_cannot_be_resumed(llama: Path) -> None:
 def test_a_bfloat16_update_stays_close_to_a_float32_one(llama: Path) -> None:
     exact, quick = (learn(trainer(llama, update_dtype=dtype), range(1, 2), [1.0, -1.0, 2.0])[0] for dtype in ("float32", "bfloat16"))
     assert quick["train/grad_norm"] == pytest.approx(exact["train/grad_norm"], rel=0.05)
+
+
+def test_a_checkpoint_keeps_the_sizes_that_suit_its_model(tmp_path: Path) -> None:
+    from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
+    from azr_plugins_python.training.trainer import TrlTrainer
+
+    TrlTrainer(TrainerOptions(), azr.RunConfig(plugins=("python",), style=azr.Style.COMPACT)).save(tmp_path)
+    assert (tmp_path / "azr.toml").read_text() == (EMBEDDED / "azr.toml").read_text()

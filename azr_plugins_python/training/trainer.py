@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from azr_plugins_python.training.replay import ReplayTrainer, StepEnd
 from azr_plugins_python.training.warmup import warm_up
 
 STATE = "optimizer.pt"
+SIZES = "azr.toml"
 
 
 class TrlTrainer(azr.Trainer):
@@ -100,12 +102,15 @@ class TrlTrainer(azr.Trainer):
         )
 
     def save(self, directory: Path) -> None:
-        """The folder is also a plain transformers model. Random state is not in it: every step seeds its own."""
+        """The folder is also a plain transformers model, with the sizes that suit it. Random state is not in it: every step seeds its own."""
+        sizes = Path(self.options.model) / SIZES
         state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         try:
             self.model.save_pretrained(directory)
             self.tokenizer.save_pretrained(directory)
             torch.save(state, directory / STATE)
+            if sizes.is_file():
+                shutil.copy(sizes, directory / SIZES)
         except (SafetensorError, RuntimeError) as error:  # what the libraries raise when the disk is full
             raise OSError(str(error).partition("\n")[0]) from error
 
