@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Pr
 
 import azr_core as azr
 from azr_plugins_python import training
+from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
 from azr_plugins_python.training.trainer import TrlTrainer
 
 MARKERS = ["<|pad|>", "<|end|>", "<|propose|>", "<|solve|>", "<|go|>", "<|think|>", "<|answer|>"]
@@ -190,8 +191,5 @@ def test_a_bfloat16_update_stays_close_to_a_float32_one(llama: Path) -> None:
 
 
 def test_a_checkpoint_keeps_the_sizes_that_suit_its_model(tmp_path: Path) -> None:
-    from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
-    from azr_plugins_python.training.trainer import TrlTrainer
-
     TrlTrainer(TrainerOptions(), azr.RunConfig(plugins=("python",), style=azr.Style.COMPACT)).save(tmp_path)
     assert (tmp_path / "azr.toml").read_text() == (EMBEDDED / "azr.toml").read_text()

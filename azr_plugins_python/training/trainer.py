@@ -102,7 +102,7 @@ class TrlTrainer(azr.Trainer):
         )
 
     def save(self, directory: Path) -> None:
-        """The folder is also a plain transformers model, with the sizes that suit it. Random state is not in it: every step seeds its own."""
+        """The folder is also a transformers model, with the sizes that suit it. No random state: every step seeds its own."""
         sizes = Path(self.options.model) / SIZES
         state = {"optimizer": self.optimizer.state_dict(), "scheduler": self.scheduler.state_dict()}
         try:
