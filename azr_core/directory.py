@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,10 @@ from azr_core import checkpoint
 from azr_core.config import RESUMABLE, RunConfig, differences
 from azr_core.errors import RunError, nearest
 from azr_core.store import RunStore
+
+
+# What a start that failed may have left in a folder that is no run yet.
+OURS = frozenset({"checkpoints", "plugins.json", "run.db", "run.db-shm", "run.db-wal", "run.log", ".config.json", ".lock"})
 
 
 class RunDirectory:
@@ -44,13 +49,21 @@ class RunDirectory:
         return settings
 
     def reserve(self) -> None:
-        """Make the folder. Raises RunError where it holds a run, or cannot be made."""
+        """Make the folder. Raises RunError where it holds a run or anything else, or cannot be made."""
         if (self.path / "config.json").exists():
             raise RunError(f"the run {self.path.name} exists in {self.path.parent}; go on with --resume, or choose another --name")
+        foreign = sorted({path.name for path in self.path.glob("*")} - OURS) if self.path.is_dir() else []
+        if foreign:
+            raise RunError(f"{self.path} holds {foreign[0]} and is no run; choose another --name or --runs-dir")
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make {self.path}: {error.strerror}; choose another --runs-dir") from error
+
+    def release(self) -> None:
+        """Remove the folder if nothing came of it: no run was recorded and no traceback is in its log."""
+        if not (self.path / "config.json").exists() and not self.log.exists():
+            shutil.rmtree(self.path, ignore_errors=True)
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from typing import Any
 from azr_core.config import RunConfig, merge, parse
 from azr_core.directory import RunDirectory, find, fresh_name, names
 from azr_core.documents import documents
-from azr_core.errors import ConfigError, RunError, nearest
+from azr_core.errors import ConfigError, RunError, UsageError, nearest
 from azr_core.plugins import Plugins, installed, load
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
@@ -51,8 +51,12 @@ def start(request: Request, listener: Listener) -> Path:
         directory.reserve()
     else:
         request = Request(request.plugins, merge(directory.config(), request.settings), request.name, request.runs_dir, True)
-    with directory.held():
-        stopped = _played(request, directory, listener)
+    try:
+        with directory.held():
+            stopped = _played(request, directory, listener)
+    except UsageError:
+        directory.release()
+        raise
     listener.finished(directory.path, stopped)
     return directory.path
 

@@ -150,3 +150,17 @@ def test_a_run_that_is_being_played_is_not_taken_up(tmp_path: Path) -> None:
         raise AssertionError("two processes play one run")
     with directory.held():
         pass
+
+
+def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(azr.UsageError):
+        run.start(Request(("pyton",), {}, "one", tmp_path), azr.Listener())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "thesis.txt").write_text("mine")
+    with pytest.raises(azr.RunError, match=r"thesis\.txt"):
+        run.start(Request(("pyton",), {}, "one", tmp_path), azr.Listener())
+    assert (tmp_path / "one" / "thesis.txt").read_text() == "mine"
