@@ -15,7 +15,6 @@ from azr_core.config import RESUMABLE, RunConfig, differences
 from azr_core.errors import RunError, nearest
 from azr_core.store import RunStore
 
-
 # What a start that failed may have left in a folder that is no run yet.
 OURS = frozenset({"checkpoints", "plugins.json", "run.db", "run.db-shm", "run.db-wal", "run.log", ".config.json", ".lock"})
 
