@@ -38,8 +38,8 @@ def resolve(request: Request, log: Path | None = None) -> tuple[RunConfig, Plugi
     named = tuple(_absolute(name) for name in request.plugins or request.settings.get("plugins", ()))
     if not named:
         raise ConfigError("no plugin named; say which domain to play, for example --plugin python")
-    plugins = load([*named, *(name for name in _part_names(request.settings) if name not in named)], log)
     parts = {part: RunConfig.model_fields[part].default.model_dump() for part in PARTS}
+    plugins = load([*named, *(name for name in _part_names(merge(parts, request.settings)) if name not in named)], log)
     settings = merge(parts, plugins.defaults(request.settings), request.settings, {"plugins": named})
     return parse(RunConfig, settings, "configuration"), plugins
 
@@ -51,12 +51,12 @@ def start(request: Request, listener: Listener) -> Path:
         directory.reserve()
     else:
         request = Request(request.plugins, merge(directory.config(), request.settings), request.name, request.runs_dir, True)
-    try:
-        with directory.held():
+    with directory.held():
+        try:
             stopped = _played(request, directory, listener)
-    except UsageError:
-        directory.release()
-        raise
+        except UsageError:
+            directory.release()
+            raise
     listener.finished(directory.path, stopped)
     return directory.path
 
@@ -118,17 +118,13 @@ def _played(request: Request, directory: RunDirectory, listener: Listener) -> bo
 
 def _part_names(settings: Mapping[str, Any]) -> list[str]:
     """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
-    chosen = [settings.get(part, {}).get("name", _default_name(part)) for part in PARTS]
+    chosen = [settings[part].get("name") for part in PARTS if isinstance(settings[part], Mapping)]
     available = {plugin.name for plugin in installed()}
     return [name for name in chosen if name in available]
 
 
 def _absolute(plugin: str) -> str:
     return str(Path(plugin).resolve()) if plugin.endswith(".py") else plugin
-
-
-def _default_name(part: str) -> str:
-    return str(RunConfig.model_fields[part].default.name)
 
 
 def _fresh(request: Request) -> str:

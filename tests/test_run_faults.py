@@ -164,3 +164,16 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(azr.RunError, match=r"thesis\.txt"):
         run.start(Request(("pyton",), {}, "one", tmp_path), azr.Listener())
     assert (tmp_path / "one" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_start_beside_another_leaves_the_other_its_folder(tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / "one")
+    directory.reserve()
+    with directory.held(), pytest.raises(azr.RunError, match="being played"):
+        run.start(Request(("python",), {}, "one", tmp_path), azr.Listener())
+    assert directory.checkpoints.is_dir()
+
+
+def test_a_part_that_is_no_table_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(azr.ConfigError, match="buffer"):
+        run.start(Request(("python",), {"buffer": "uniform"}, "one", tmp_path), azr.Listener())
