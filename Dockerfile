@@ -10,9 +10,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY azr_core azr_core
 COPY azr_plugins_python azr_plugins_python
 COPY configs configs
-RUN pip install --no-cache-dir $PIP_ARGS . && useradd --create-home azr && install -d -o azr -g azr /home/azr/runs
+RUN pip install --no-cache-dir $PIP_ARGS . && useradd --create-home --uid 1000 azr && install -d -o azr -g azr /home/azr/runs
 
-USER azr
+USER 1000
 WORKDIR /home/azr
 ENTRYPOINT ["azr"]
 CMD ["--help"]

@@ -4,10 +4,11 @@ VENV ?= .venv
 PIP_ARGS ?=
 RUN_ARGS ?=
 PYTEST_ARGS ?=
+FUZZ_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test test-slow check format docs bench clean help
+.PHONY: run test test-slow check format docs bench fuzz clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -17,6 +18,7 @@ help:
 	@echo "make check      ruff and mypy"
 	@echo "make format     ruff's formatter"
 	@echo "make docs       write the generated pages anew"
+	@echo "make fuzz       a million hostile texts for each reader (FUZZ_ARGS='literals --runs 1000 --seed 2' for less)"
 	@echo "make bench      time the parts of a step"
 	@echo "PIP_ARGS goes to pip, for example a wheel index of your choice; PYTHON is the interpreter to build $(VENV) with."
 
@@ -48,6 +50,10 @@ docs: $(READY)
 
 bench: $(READY)
 	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file" || exit 1; done
+
+fuzz: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py $(FUZZ_ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,12 +14,14 @@ from azr_core.errors import (
     nearest,
 )
 from azr_core.hookspecs import hookimpl
-from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Policy, Proposer, RewardShaper, Trainer, Verifier
+from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Policy, Proposer, RewardShaper, SeedFormat, Trainer, Verifier
 from azr_core.plugins import Plugins, installed, load, plugin_options
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
+from azr_core.rewards import Learnability, LearnabilityOptions
 from azr_core.types import (
     Benchmark,
+    Check,
     Demonstration,
     Document,
     Episode,
@@ -33,6 +35,7 @@ from azr_core.types import (
     StepReport,
     Task,
     TaskRecord,
+    TaskSolves,
     Verdict,
     chance,
     task_id,
@@ -44,6 +47,7 @@ __all__ = [
     "AzrError",
     "Benchmark",
     "Buffer",
+    "Check",
     "ConfigError",
     "Demonstration",
     "Document",
@@ -55,6 +59,8 @@ __all__ = [
     "FormatError",
     "InvalidTask",
     "Kind",
+    "Learnability",
+    "LearnabilityOptions",
     "Listener",
     "Options",
     "Outcome",
@@ -72,10 +78,12 @@ __all__ = [
     "RunConfig",
     "RunError",
     "Sampling",
+    "SeedFormat",
     "StepReport",
     "Style",
     "Task",
     "TaskRecord",
+    "TaskSolves",
     "Trainer",
     "UsageError",
     "Verdict",

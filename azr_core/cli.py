@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from azr_core import cli_plugins, cli_seed, cli_study
 from azr_core import options as given
 from azr_core.errors import ConfigError
 from azr_core.failures import failures_told
@@ -23,8 +24,7 @@ app = typer.Typer(
     "Start here: [bold]azr run --plugin python[/bold]",
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-plugins_app = typer.Typer(no_args_is_help=True, help="What is installed.")
-app.add_typer(plugins_app, name="plugins")
+app.add_typer(cli_plugins.app, name="plugins")
 
 
 @app.command()
@@ -38,6 +38,8 @@ def run(
     seed: given.Seed = None,
     steps: given.Steps = None,
     minutes: given.Minutes = None,
+    verify_on: given.VerifyOn = None,
+    unsandboxed: given.Unsandboxed = False,
     name: given.Name = None,
     runs_dir: given.RunsDir = given.RUNS,
     resume: given.Resume = False,
@@ -56,7 +58,8 @@ def run(
     """
     from azr_core import session
 
-    flags = (("trainer.model", model), ("seed", seed), ("steps", steps), ("minutes", minutes))
+    machine = (("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
+    flags = (("trainer.model", model), ("seed", seed), ("steps", steps), ("minutes", minutes), *machine)
     request = _request(plugin, given.Chosen(preset, config or (), flags, assign or ()), name, runs_dir, resume)
     if dry_run:
         session.show_plan(request)
@@ -73,6 +76,8 @@ def evaluate(
     config: given.ConfigFiles = None,
     assign: given.Assignments = None,
     seed: given.Seed = None,
+    verify_on: given.VerifyOn = None,
+    unsandboxed: given.Unsandboxed = False,
     benchmark: Annotated[list[str] | None, typer.Option("--benchmark", "-b", help="Benchmark to measure; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: accuracies as fractions.")] = False,
 ) -> None:
@@ -85,7 +90,8 @@ def evaluate(
     """
     from azr_core import session
 
-    chosen = given.Chosen(preset, config or (), (("trainer.model", model), ("seed", seed)), assign or ())
+    flags = (("trainer.model", model), ("seed", seed), ("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
+    chosen = given.Chosen(preset, config or (), flags, assign or ())
     session.measure(_request(plugin, chosen), benchmark, as_json=as_json)
 
 
@@ -196,13 +202,31 @@ def warmup(
     session.teach(_request(plugin, chosen), out, minutes)
 
 
-@plugins_app.command("list")
-def list_plugins() -> None:
-    """[bold]List installed plugins[/bold] from their metadata; none is imported."""
-    from azr_core.loading import installed
+app.command("seed")(cli_seed.seed)
+app.command("study")(cli_study.study)
 
-    for plugin in installed():
-        typer.echo(f"{plugin.name:<12} {plugin.module:<32} {plugin.distribution} {plugin.version}")
+
+@app.command()
+def doctor(
+    *,
+    plugin: given.PluginNames = None,
+    runs_dir: given.RunsDir = given.RUNS,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON only: one object.")] = False,
+) -> None:
+    """[bold]What works here[/bold]: machine, packages, devices, models, plugins, and the sandbox's self-test, one by one.
+
+    What is missing or broken comes with what to do about it. Exit code 0 if all that is needed works, else 1. JSON: `sound`, and `checks`,
+    a list of `section`, `about` (environments), `name`, `held` (false: broken), `observed`, `mend` (empty: nothing to do).
+
+    \b
+    [dim]Examples[/dim]
+    azr doctor
+    azr doctor --plugin ./sorting.py --json
+    """
+    from azr_core.doctor import tell
+
+    if not tell(plugin or (), runs_dir, as_json=as_json):
+        raise typer.Exit(1)
 
 
 def _request(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from azr_core.errors import ConfigError, nearest
 
 O = TypeVar("O", bound="Options")  # noqa: E741
+
+VERIFY_LOCALLY = "local"
+_CLUSTER = re.compile(r"local|auto|(?:ray://)?[^\s:/]+:\d{1,5}")
 
 
 class Options(BaseModel):
@@ -45,7 +50,9 @@ class Evaluation(Options):
     """When and how held-out accuracy is measured."""
 
     every: int = Field(default=0, ge=0, description="steps between light evaluations; 0: only at the start and the end")
+    benchmarks: tuple[str, ...] = Field(default=(), description="names of those that are measured; empty: all")
     light_tasks: int = Field(default=40, ge=0, description="tasks a type in a light evaluation; 0: all")
+    start: bool = Field(default=True, description="evaluate fully before the first step, where the end is evaluated")
     final: bool = Field(default=True, description="evaluate fully at the start and the end")
     samples: int = Field(default=1, ge=1, description="sampled replies a task in a full evaluation")
     greedy: bool = Field(default=True, description="measure greedy decoding too")
@@ -59,14 +66,33 @@ class RunConfig(Options):
     seed: int = Field(default=0, ge=0, description="seed of every random stream")
     steps: int = Field(default=200, ge=0, description="self-play steps")
     minutes: float | None = Field(default=None, gt=0, description="stop after this many minutes of wall time")
+    tokens: int | None = Field(default=None, gt=0, description="stop after this many generated tokens")
     checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(default=2, ge=1, description="how many checkpoints to keep")
 
     batch_size: int = Field(default=64, ge=1, description="prompts a role and environment [B]")
     references: int = Field(default=6, ge=0, description="references a proposer is shown [K]")
     probe_samples: int = Field(default=8, ge=2, description="solves that estimate a task's solve rate [n]")
-    probe_temperature: float = Field(default=1.0, gt=0, description="temperature of the probes")
+    probe_temperature: float = Field(
+        default=1.0, ge=0, description="temperature of the probes (paper: 1; released code, branch master: 0, where no proposal can earn)"
+    )
+    probe_format: Literal["required", "ignored"] = Field(
+        default="required", description="whether a probe must have the reply's form (paper), or any answer in it counts (released code)"
+    )
     probes: Literal["train", "measure"] = Field(default="train", description="train on the probes instead of a separate solver batch")
+    solve_mix: Literal["max_new", "half_new", "uniform_total"] = Field(
+        default="max_new",
+        description="solver's batch: new tasks first, the rest from the buffer (paper); at most half new; all from the buffer "
+        "(pred_data_mix_strategy in the released code)",
+    )
+    solve_lag: int = Field(default=0, ge=0, description="steps from a task's proposal to its first solve (paper: 0; released code: 1)")
+    solve_window: int = Field(default=1, ge=1, description="steps whose tasks count as new (paper: 1; released code: 10)")
+    admit_rates: Literal["all", "below_one", "between"] = Field(
+        default="all",
+        description="valid tasks that are remembered, by solve rate s: all (paper), those with s < 1, or with 0 < s < 1; the proposer is "
+        "rewarded for the others too",
+    )
+    skeleton_cap: int = Field(default=0, ge=0, description="most tasks of one skeleton, any more are duplicates; 0: no limit")
     temperature: float = Field(default=1.0, gt=0, description="temperature of proposing and solving")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling, 1 is off")
     propose_tokens: int = Field(default=8096, ge=1, description="longest proposal, tokens")
@@ -76,19 +102,61 @@ class RunConfig(Options):
         default="proposer", description="who makes the tasks; demonstrations: the environments' generators (solver-only control)"
     )
 
+    seeds: tuple[str, ...] = Field(
+        default=(), description="files of seeds, as azr seed writes them; environments without one in them start from their own"
+    )
     style: Style = Field(default=Style.PAPER, description="prompt style")
     environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
     buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
     reward: Part = Field(
         default=Part.model_validate({"name": "learnability", "novelty": 1.0, "proposer_weight": 0.3, "baseline": "group"}),
-        description="reward shaper",
+        description="reward shaper; a list is its first part with the others as terms, and takes the place of all defaults",
     )
     trainer: Part = Field(default=Part(name="trl"), description="trainer")
     evaluation: Evaluation = Field(default=Evaluation(), description="held-out evaluation")
+    health: dict[str, float | bool] = Field(
+        default_factory=dict, description="thresholds of alarms by rule (docs/metrics.md); false switches a rule off"
+    )
     plugin_options: dict[str, dict[str, Any]] = Field(default_factory=dict, description="options by plugin name ([plugins.NAME] in TOML)")
     workers: int = Field(default=2, ge=1, description="processes that run verifiers which do not isolate themselves")
     verify_timeout: float = Field(default=30.0, gt=0, description="seconds for one verdict in a worker, before it is killed")
+    verify_on: str = Field(
+        default="", description="Ray cluster that verifies: local, auto, ray://HOST:PORT or HOST:PORT; empty: this machine, without Ray"
+    )
     accept_unsandboxed: bool = Field(default=False, description="run model-written programs without protection (dangerous)")
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _names_files(cls, files: Any) -> Any:
+        if isinstance(files, str):
+            files = [files]
+        named = isinstance(files, list | tuple) and all(isinstance(file, str) for file in files)
+        return tuple(str(Path(file).expanduser().resolve()) for file in files) if named else files
+
+    @field_validator("reward", mode="before")
+    @classmethod
+    def _is_one_part(cls, reward: Any) -> Any:
+        """A list of parts is short for its first one with the others as its `terms`."""
+        parts = [dict(part) if isinstance(part, Part) else part for part in (reward if isinstance(reward, list | tuple) else [reward])]
+        if not parts or not all(isinstance(part, Mapping) and "name" in part for part in parts):
+            raise ValueError("write one table with a name, or a list of them; a setting cannot be put into a list, only the whole list")
+        first, *others = parts
+        return {**first, "terms": [*first.get("terms", ()), *others]} if others else first
+
+    @field_validator("verify_on")
+    @classmethod
+    def _names_a_cluster(cls, address: str) -> str:
+        if address and not _CLUSTER.fullmatch(address):
+            raise ValueError("write local, auto, ray://HOST:PORT or HOST:PORT")
+        return address
+
+    @model_validator(mode="after")
+    def _trained_probes_are_solves(self) -> Self:
+        if self.probes == "train" and self.probe_format == "ignored":
+            raise ValueError("probes that are trained on must keep the reply's form; set probe_format = 'required' or probes = 'measure'")
+        if self.probes == "train" and not self.probe_temperature:
+            raise ValueError("greedy probes are all the same and teach nothing; set probe_temperature = 1.0 or probes = 'measure'")
+        return self
 
     @model_validator(mode="after")
     def _shares_make_sense(self) -> Self:
@@ -99,8 +167,10 @@ class RunConfig(Options):
         return self
 
 
-# Settings that may differ when a run resumes: they decide how long and how closely, not what is learned.
-RESUMABLE = frozenset({"steps", "minutes", "evaluation", "checkpoint_every", "keep_checkpoints"})
+# Settings that may differ when a run resumes: they decide how long, how closely and at whose risk, not what is learned.
+RESUMABLE = frozenset(
+    {"accept_unsandboxed", "steps", "minutes", "tokens", "evaluation", "health", "checkpoint_every", "keep_checkpoints", "verify_on"}
+)
 
 
 def parse(model: type[O], settings: Mapping[str, Any], where: str) -> O:
@@ -142,13 +212,18 @@ def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Settings of a TOML file. Raises ConfigError with the file and the line. `[plugins.NAME]` becomes plugin options."""
+    """Settings of a TOML file, or of a JSON file such as a run's config.json. Raises ConfigError with the file and the line.
+
+    `[plugins.NAME]` becomes plugin options.
+    """
     try:
-        settings = tomllib.loads(path.read_text())
+        settings = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give --config an existing TOML file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not {path.suffix.removeprefix('.').upper() or 'TOML'}: {error}") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: settings are an object, not a {type(settings).__name__}")
     if isinstance(settings.get("plugins"), dict):
         settings["plugin_options"] = settings.pop("plugins")
     return settings
@@ -168,13 +243,3 @@ def assignment(text: str) -> dict[str, Any]:
     if "plugins" in parsed and isinstance(parsed["plugins"], dict):
         parsed["plugin_options"] = parsed.pop("plugins")
     return dict(parsed)
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted name, old, new) of every setting that differs between two configurations as JSON."""
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from differences(before, after, f"{prefix}{key}.")
-        elif before != after:
-            yield f"{prefix}{key}", before, after

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azr_core.curves import ALL, Curve, curves
+from azr_core.health import Alarm
 from azr_core.series import duration, environments, mean, short_names, sparkline, under
 from azr_core.types import Evaluation, StepReport
 
@@ -44,6 +45,7 @@ class Board:
     recent: deque[Mapping[str, float]] = field(default_factory=lambda: deque(maxlen=RECENT))
     rates: dict[str, list[float]] = field(default_factory=dict)
     evaluations: list[Evaluation] = field(default_factory=list)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
     notes: deque[str] = field(default_factory=lambda: deque(maxlen=3))
     started: float = field(default_factory=time.monotonic)
 
@@ -53,6 +55,14 @@ class Board:
         self.recent.append(dict(report.metrics))
         for name, rate in under(report.metrics, "solve_rate").items():
             self.rates.setdefault(name, []).append(rate)
+
+    def add_alarm(self, alarm: Alarm) -> None:
+        """Take in an alarm; one that is over becomes a note."""
+        if alarm.end is None:
+            self.alarms[alarm.rule.name] = alarm
+        else:
+            self.alarms.pop(alarm.rule.name, None)
+            self.notes.append(alarm.sentence)
 
     def add_phase(self, title: str, done: int, total: int) -> None:
         """Take in progress of other work; it disappears when it is done."""
@@ -72,6 +82,8 @@ class Board:
 def render(board: Board, width: int | None = None) -> RenderableType:
     """The whole display, as wide as the terminal or so many characters."""
     parts: list[RenderableType] = [_progress(board)]
+    if board.alarms:
+        parts += [_alarms(list(board.alarms.values())), ""]
     if board.recent:
         parts += [_environments(board), "", _speed(board)]
     if board.evaluations:
@@ -167,6 +179,14 @@ def _level(curve: Curve) -> Text:
         colour = ("green" if gain.mean > 0 else "red") if sure else "dim"
         text.append(f" {100 * gain.mean:+.1f}", style=colour)
     return text
+
+
+def _alarms(lasting: list[Alarm]) -> RenderableType:
+    """The newest alarm, and what else is wrong in a line: the display must not outgrow the terminal."""
+    *older, newest = lasting
+    told = Text.assemble((f"! {newest.finding}: ", "bold red"), newest.rule.advice)
+    also = Text(f"! also: {', '.join(alarm.rule.what for alarm in older)}", style="red", overflow="ellipsis", no_wrap=True)
+    return Group(told, also) if older else told
 
 
 def percent(fraction: float | None) -> str:

@@ -6,17 +6,18 @@ from azr_core.buffer import BUFFERS, BufferOptions
 from azr_core.config import Part, parse
 from azr_core.hookspecs import hookimpl
 from azr_core.interfaces import Buffer, RewardShaper
-from azr_core.rewards import Learnability, LearnabilityOptions
+from azr_core.rewards import RULES
 
 
 @hookimpl
 def azr_buffer(part: Part) -> Buffer | None:
-    """`uniform` and `newest_first`."""
+    """`uniform`, `step` and `newest_first`."""
     buffer = BUFFERS.get(part.name)
     return buffer(parse(BufferOptions, part.options, "[buffer]")) if buffer else None
 
 
 @hookimpl
 def azr_reward_shaper(part: Part) -> RewardShaper | None:
-    """`learnability`."""
-    return Learnability(parse(LearnabilityOptions, part.options, "[reward]")) if part.name == "learnability" else None
+    """`learnability` and the other rules of `rewards.RULES`."""
+    rule = RULES.get(part.name)
+    return rule(parse(rule.settings, part.options, "[reward]")) if rule else None

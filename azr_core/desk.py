@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,13 @@ from pydantic import ValidationError
 
 from azr_core.config import RunConfig
 from azr_core.errors import FormatError, InvalidTask, PluginError, UsageError, VerifierUnavailable
+from azr_core.identity import Identity, identify
 from azr_core.interfaces import Environment
 from azr_core.types import Outcome, Proposal, Task, Verdict, task_id
 
+Lost = VerifierUnavailable | TimeoutError
 _REFUSALS = {kind.__name__: kind for kind in (FormatError, InvalidTask, VerifierUnavailable)}
+_LOSSES = {kind.__name__: kind for kind in (VerifierUnavailable, TimeoutError)}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ class Desk:
         except Exception as error:
             write_traceback(error, self._log)
             return {"error": str(error) if isinstance(error, UsageError) else f"{job['environment']}: {type(error).__name__}: {error}"}
+
+    def isolated(self, job: dict[str, Any]) -> bool:
+        """Whether the job's verifier contains its own hostile work."""
+        return self._find(job["origin"], job["environment"]).verifier.isolated
+
+    def identity(self) -> Identity:
+        """What is loaded here."""
+        return identify(self._plugins.listing(), self._environments[""].values())
 
     def close(self) -> None:
         """Close the plugins."""
@@ -97,8 +108,28 @@ def encode(address: Address, method: str, items: Sequence[Any]) -> dict[str, Any
     return job
 
 
+def answer_in_batches(
+    call: Callable[[list[dict[str, Any]]], Sequence[dict[str, Any] | Lost]], job: dict[str, Any], size: int
+) -> dict[str, Any]:
+    """The answer to a job that is asked in batches of `size` items.
+
+    A batch that is lost with its process is asked once more, one by one, which finds the culprit.
+    """
+    results: list[Any] = []
+    batches = _split(job, size)
+    for batch, answer in zip(batches, call(batches), strict=True):
+        for single in call(_split(batch, 1)) if isinstance(answer, Exception) else [answer]:
+            if isinstance(single, Exception):
+                results.append([type(single).__name__, str(single)])
+            elif "error" in single:
+                return single
+            else:
+                results += single["results"]
+    return {"results": results}
+
+
 def decode(environment: Environment, result: dict[str, Any]) -> list[Any]:
-    """What `judge` returned in the worker. Raises PluginError."""
+    """What `judge` returned in the worker, with what was lost in its place. Raises PluginError."""
     if "error" in result:
         raise PluginError(result["error"])
     try:
@@ -108,6 +139,11 @@ def decode(environment: Environment, result: dict[str, Any]) -> list[Any]:
         raise PluginError(
             f"{environment.name}: a task does not survive JSON ({fault['loc']}: {fault['msg']}); mend its task_type"
         ) from error
+
+
+def _split(job: dict[str, Any], size: int) -> list[dict[str, Any]]:
+    items = job["items"]
+    return [job | {"items": items[start : start + size]} for start in range(0, len(items), size)]
 
 
 def _place(environment: Environment, method: str, items: Sequence[Any]) -> str:
@@ -122,7 +158,7 @@ def _from_json(environment: Environment, kind: str, content: list[Any]) -> Any:
         return environment.task_type.model_validate_json(content[0])
     if kind == "verdict":
         return Verdict(Outcome(content[0]), content[1], content[2])
-    return content[0] if kind == "score" else _REFUSALS[kind](content[0])
+    return content[0] if kind == "score" else (_REFUSALS | _LOSSES)[kind](content[0])
 
 
 def _to_json(result: Any) -> list[Any]:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from azr_core import checkpoint
-from azr_core.config import RESUMABLE, RunConfig, differences
+from azr_core.config import RESUMABLE, RunConfig
+from azr_core.differences import differences
 from azr_core.errors import RunError, nearest
 from azr_core.store import RunStore
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from azr_core.curves import ALL, curves
 from azr_core.dashboard import Board, render
+from azr_core.health import Alarm
 from azr_core.progress import Listener
 from azr_core.series import duration, mean, under
 from azr_core.types import Evaluation, StepReport
@@ -73,6 +74,10 @@ class LiveDisplay(Display):
 
     def recall(self, evaluations: Sequence[Evaluation]) -> None:
         self.board.evaluations += evaluations
+
+    def alarm(self, alarm: Alarm) -> None:
+        self.board.add_alarm(alarm)
+        self._draw()
 
     def note(self, text: str) -> None:
         self.board.notes.append(text)
@@ -138,6 +143,9 @@ class PlainDisplay(Display):
 
     def recall(self, evaluations: Sequence[Evaluation]) -> None:
         self._evaluations += evaluations
+
+    def alarm(self, alarm: Alarm) -> None:
+        self._say(f"{'warning: ' if alarm.end is None else ''}{alarm.sentence}")
 
     def note(self, text: str) -> None:
         self._say(text)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from azr_core.admission import Admission
 from azr_core.clock import Clock
 from azr_core.config import RunConfig
+from azr_core.drawing import Drawing
 from azr_core.errors import PluginError
 from azr_core.interfaces import Buffer, Environment, Policy, RewardShaper
 from azr_core.judging import judge_answers, judge_proposals
 from azr_core.prompts import Prompts
 from azr_core.shares import quotas
-from azr_core.types import Benchmark, Episode, Kind, Outcome, Reply, Sampling, Task, TaskRecord, Verdict, chance, task_id
+from azr_core.types import Benchmark, Episode, Kind, Outcome, Reply, Sampling, Task, TaskRecord, TaskSolves, Verdict, chance, task_id
 from azr_core.verification import Verification
 
 
@@ -39,11 +42,12 @@ class SelfPlay:
         self.verification = parts.verification
         self.prompts = Prompts(config.style)
         self.quotas = quotas(config.environments, list(parts.environments), config.batch_size)
-        self.held_out = {task.key() for benchmark in parts.benchmarks for tasks in benchmark.tasks.values() for task in tasks}
+        self.admission = Admission(config, parts.environments, parts.benchmarks)
+        self.drawing = Drawing(config, parts.buffer, self.admission.held_out)
         self.clock = Clock()
-        self.seen: set[str] = set()
-        self.skeletons: Counter[str] = Counter()
         self.records: list[TaskRecord] = []
+        self.dropped: Counter[str] = Counter()
+        self.probed: dict[str, TaskSolves] = {}  # this step's, by task id
         self.number = 0
 
     def step(self, policy: Policy, number: int) -> list[Episode]:
@@ -51,7 +55,7 @@ class SelfPlay:
         self.number = number
         proposals, probes = self.measure(policy, self.propose(policy))
         self.remember(proposals)
-        solutions = self.solve(policy, self.draw(proposals))
+        solutions = self.solve(policy, self.draw())
         return self.shaper.shape(proposals + probes + solutions)
 
     def propose(self, policy: Policy, quotas: Mapping[str, int] | None = None) -> list[Episode]:
@@ -59,6 +63,8 @@ class SelfPlay:
         if self.config.tasks_from == "demonstrations":
             return []
         sampling = self._sampling("propose", self.config.propose_tokens, self.config.temperature)
+        for name in quotas or self.quotas:
+            self.environments[name].proposer.begin(self.number)
         asked = [
             self._ask(policy, self.environments[name], index, sampling)
             for name, quota in (quotas or self.quotas).items()
@@ -68,17 +74,23 @@ class SelfPlay:
         with self.clock("verify"):
             references = [shown for _, shown in asked]
             judge_proposals(self.verification, self.environments, self.prompts.envelope, episodes, references)
-            self._refuse(policy, episodes)
+            self.refuse(policy, episodes)
             for episode, shown in zip(episodes, references, strict=True):
                 if episode.outcome is Outcome.ADMITTED and episode.task:
                     episode.measures |= self.environments[episode.environment].verifier.measures(episode.task, shown)
         return episodes
+
+    def refuse(self, policy: Policy | None, episodes: Sequence[Episode]) -> None:
+        """Turn down what the verifier admits and the loop does not; whether it can be asked is for a policy to say."""
+        sampling = self._sampling("solve", self.config.solve_tokens, self.config.temperature)
+        self.admission.refuse(episodes, lambda env, task: not policy or policy.fits(self.prompts.solve(env, task), sampling))
 
     def measure(self, policy: Policy, proposals: list[Episode]) -> tuple[list[Episode], list[Episode]]:
         """Estimate the solve rate of each admitted task by n solves. Failed probes do not count."""
         admitted = [episode for episode in proposals if episode.outcome is Outcome.ADMITTED]
         tasks = [(self.environments[episode.environment], episode.task) for episode in admitted if episode.task]
         sampling = self._sampling("probe", self.config.solve_tokens, self.config.probe_temperature)
+        self.probed.clear()
         probes = self._answer(policy, tasks, Kind.PROBE, sampling, self.config.probe_samples)
         for probe in probes:
             probe.trained = self.config.probes == "train"
@@ -90,36 +102,28 @@ class SelfPlay:
         return proposals, probes
 
     def remember(self, proposals: Sequence[Episode]) -> None:
-        """Put admitted tasks into the buffer and count how often each skeleton was seen."""
+        """Put admitted tasks into the buffer, unless their solve rate bars them, and count how often each skeleton was seen."""
         for episode in proposals:
             if episode.outcome is not Outcome.ADMITTED or not episode.task:
                 continue
-            skeleton = self._skeleton(episode.environment, episode.task)
+            skeleton = self.admission.skeleton(episode.environment, episode.task)
             if skeleton:
-                episode.measures["seen"] = float(self.skeletons[skeleton])
-            self._keep(TaskRecord(episode.environment, episode.task, self.number, episode.parents, skeleton, episode.measures))
+                episode.measures["seen"] = float(self.admission.skeletons[skeleton])
+            if self.admission.keeps(episode.solve_rate):
+                self._keep(TaskRecord(episode.environment, episode.task, self.number, episode.parents, skeleton, episode.measures))
+            else:
+                self.dropped[episode.environment] += 1
 
-    def draw(self, proposals: Sequence[Episode]) -> list[tuple[Environment, Task]]:
-        """The solver's batch: this step's tasks first, the rest from the buffer.
-
-        Where probes are trained on, they are the solver's batch, and only what is missing of it is drawn.
-        """
-        drawn: list[tuple[Environment, Task]] = []
-        fresh: defaultdict[str, list[Task]] = defaultdict(list)
-        for episode in proposals:
-            if episode.outcome is Outcome.ADMITTED and episode.task:
-                fresh[episode.environment].append(episode.task)
-        for name, quota in self.quotas.items():
-            rng = chance(self.config.seed, self.number, f"draw {name}")
-            environment, new = self.environments[name], fresh[name][:quota]
-            if self.config.tasks_from == "demonstrations":
-                drawn += [(environment, task) for task in self._demonstrated(environment, quota)]
-                continue
-            known = {task_id(name, task) for task in new}
-            pool = self.buffer.sample([name], quota + len(new), rng)
-            old = [task for task in pool if task_id(name, task) not in known][: quota - len(new)]
-            drawn += [(environment, task) for task in (old if self.config.probes == "train" else new + old)]
-        return drawn
+    def draw(self) -> list[tuple[Environment, Task]]:
+        """The solver's batch. Where probes are trained on, they are part of it, and only what is missing is drawn."""
+        solved: defaultdict[str, set[str]] = defaultdict(set)
+        for probe in self.probed.values() if self.config.probes == "train" else ():
+            solved[probe.environment].add(probe.task)
+        return [
+            (self.environments[name], task)
+            for name, quota in self.quotas.items()
+            for task in self.drawing.draw(self.environments[name], quota, self.number, solved[name])
+        ]
 
     def solve(self, policy: Policy, tasks: Sequence[tuple[Environment, Task]]) -> list[Episode]:
         """Solve a batch: groups of n where probes are trained on too, else one sample each."""
@@ -127,27 +131,15 @@ class SelfPlay:
         sampling = self._sampling("solve", self.config.solve_tokens, self.config.temperature)
         return self._answer(policy, tasks, Kind.SOLVE, sampling, n)
 
-    def seed(self) -> list[str]:
-        """Admit the environments' seeds through the same gate as any proposal; the sentences name what was refused."""
-        notes = []
-        for name, quota in self.quotas.items():
-            environment = self.environments[name]
-            admitted = 0
-            for admission in self.verification.admit(environment, environment.seeds):
-                if isinstance(admission, Verdict):
-                    notes.append(f"{name}: a seed was refused: {admission.reason}")
-                elif task_id(name, admission) not in self.seen:
-                    admitted += 1
-                    self._keep(TaskRecord(name, admission, 0, (), self._skeleton(name, admission)))
-            if quota and not admitted:
-                refused = "; ".join(notes[:2])
-                raise PluginError(f"{name}: none of its {len(environment.seeds)} seeds is admitted by its own verifier; {refused}")
-        return notes
-
-    def restore(self, records: Iterable[TaskRecord], rewarded: Iterable[Sequence[Episode]]) -> None:
-        """Take up a stored run: its tasks in the order they came, its rewards step by step."""
-        for record in records:
-            self._keep(record)
+    def restore(self, records: Iterable[TaskRecord], solves: Iterable[TaskSolves], rewarded: Iterable[Sequence[Episode]]) -> None:
+        """Take up a stored run: what befell its tasks in the order in which it did, its rewards step by step."""
+        streams: tuple[Iterable[TaskRecord | TaskSolves], ...] = (records, solves)
+        for event in heapq.merge(*streams, key=_moment):
+            if isinstance(event, TaskSolves):
+                self._hear(event)
+            else:
+                self._keep(event)
+        self.probed.clear()
         self.records.clear()
         for episodes in rewarded:
             self.shaper.recall(episodes)
@@ -156,6 +148,19 @@ class SelfPlay:
         """Tasks remembered since the last call, for the store."""
         records, self.records = self.records, []
         return records
+
+    def take_counts(self) -> dict[str, float]:
+        """By environment, since the last call: tasks not remembered (dropped), drawn for lack of new ones (filled), and missing (short)."""
+        counts = self.drawing.counts + Counter({f"dropped/{name}": count for name, count in self.dropped.items()})
+        self.drawing.counts.clear()
+        self.dropped.clear()
+        names = [name for name, quota in self.quotas.items() if quota]
+        return {key: float(counts[key]) for name in names for key in (f"dropped/{name}", f"filled/{name}", f"short/{name}")}
+
+    def take_notes(self) -> list[str]:
+        """What is worth a line, since the last call."""
+        notes, self.drawing.notes = self.drawing.notes, []
+        return notes
 
     def _ask(self, policy: Policy, environment: Environment, index: int, sampling: Sampling) -> tuple[Episode, list[Task]]:
         sources = environment.references or (environment.name,)
@@ -168,7 +173,7 @@ class SelfPlay:
                 raise PluginError(f"{environment.name}: its prompt does not fit prompt_tokens or the model's context; raise prompt_tokens")
             shown = shown[:-1]
             prompt = self.prompts.propose(environment, shown)
-        parents = tuple(identity for task in shown for name in sources if (identity := task_id(name, task)) in self.seen)
+        parents = tuple(identity for task in shown for name in sources if (identity := task_id(name, task)) in self.admission.seen)
         group = f"{self.number}/{environment.name}/{index}"
         return Episode(environment.name, Kind.PROPOSE, group, prompt, Reply(""), parents=parents), shown
 
@@ -179,7 +184,8 @@ class SelfPlay:
         ]
         answered = self._sample(policy, episodes, sampling, n)
         with self.clock("verify"):
-            judge_answers(self.verification, self.environments, self.prompts.envelope, answered)
+            formless = kind is Kind.PROBE and self.config.probe_format == "ignored"
+            judge_answers(self.verification, self.environments, self.prompts.envelope, answered, formless=formless)
         groups: defaultdict[str, list[Episode]] = defaultdict(list)
         for episode in answered:
             groups[episode.group].append(episode)
@@ -187,6 +193,8 @@ class SelfPlay:
             scores = [episode.outcome is Outcome.SOLVED for episode in group if episode.outcome is not Outcome.FAILED]
             for episode in group:
                 episode.solve_rate = sum(scores) / len(scores) if scores else None
+            if scores and (identity := group[0].task_id):
+                self._hear(TaskSolves(self.number, kind, group[0].environment, identity, len(scores), sum(scores)))
         return answered
 
     def _sample(self, policy: Policy, episodes: list[Episode], sampling: Sampling, n: int = 1) -> list[Episode]:
@@ -200,46 +208,26 @@ class SelfPlay:
             for reply in group
         ]
 
-    def _refuse(self, policy: Policy, episodes: Sequence[Episode]) -> None:
-        """Turn down admitted tasks that are known, held out, break out of their prompt, or do not fit."""
-        sampling = self._sampling("solve", self.config.solve_tokens, self.config.temperature)
-        batch: set[str] = set()
-        for episode in episodes:
-            task, identity = episode.task, episode.task_id
-            if episode.outcome is not Outcome.ADMITTED or task is None or identity is None:
-                continue
-            if identity in self.seen or identity in batch:
-                episode.verdict = Verdict(Outcome.DUPLICATE, reason="the task is known")
-            elif task.key() in self.held_out:
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task is in a benchmark")
-            elif self.prompts.envelope.forged(task.question) or self.prompts.envelope.forged(task.answer):
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task holds a marker of the prompt style")
-            elif not policy.fits(self.prompts.solve(self.environments[episode.environment], task), sampling):
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task is too long to be asked")
-            batch.add(identity)
-
-    def _demonstrated(self, environment: Environment, count: int) -> list[Task]:
-        if environment.demonstrations is None:
-            raise PluginError(f"{environment.name} has no demonstrations; tasks_from = 'demonstrations' needs them")
-        examples = environment.demonstrations(chance(self.config.seed, self.number, f"demonstrations {environment.name}"))
-        tasks: list[Task] = []
-        while len(tasks) < count:
-            task = next(examples).task
-            if task.key() not in self.held_out:
-                tasks.append(task)
-        return tasks
+    def _hear(self, solves: TaskSolves) -> None:
+        if solves.kind is Kind.PROBE:
+            self.probed[solves.task] = solves
+        self.buffer.recount(solves)
 
     def _keep(self, record: TaskRecord) -> None:
-        self.buffer.add(record.environment, record.task)
-        self.seen.add(task_id(record.environment, record.task))
-        if record.skeleton:
-            self.skeletons[record.skeleton] += 1
+        probed = self.probed.get(task_id(record.environment, record.task))
+        record = replace(record, attempts=probed.attempts if probed else 0, solved=probed.solved if probed else 0)
+        for part in (self.admission, self.drawing):
+            part.note(record)
+        self.buffer.remember(record)
         self.records.append(record)
-
-    def _skeleton(self, name: str, task: Task) -> str:
-        skeleton = self.environments[name].verifier.skeleton(task)
-        return f"{name}:{skeleton}" if skeleton else ""
 
     def _sampling(self, purpose: str, max_tokens: int, temperature: float) -> Sampling:
         seed = chance(self.config.seed, self.number, f"sample {purpose}").getrandbits(62)
         return Sampling(temperature, max_tokens, self.config.top_p, self.prompts.envelope.stop, seed)
+
+
+def _moment(event: TaskRecord | TaskSolves) -> tuple[int, int]:
+    """Within a step a task is probed, then remembered, then solved."""
+    if isinstance(event, TaskRecord):
+        return (event.step, 1)
+    return (event.step, 0 if event.kind is Kind.PROBE else 2)

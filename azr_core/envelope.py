@@ -26,6 +26,10 @@ class Envelope(ABC):
         """The answer in a reply. Raises FormatError."""
 
     @abstractmethod
+    def find(self, reply: Reply) -> str:
+        """The last answer in a reply, whatever stands around it. Raises FormatError where there is none."""
+
+    @abstractmethod
     def reply(self, thought: str, answer: str) -> str:
         """The reply text that holds a thought and an answer; `open` gives the answer back."""
 
@@ -52,6 +56,9 @@ class CompactEnvelope(Envelope):
         if self.forged(match["answer"]) or self.forged(match["thought"] or ""):
             raise FormatError("a marker stands inside the thought or the answer")
         return match["answer"]
+
+    def find(self, reply: Reply) -> str:
+        return _last(reply.text, "<|answer|>", "<|end|>")
 
     def reply(self, thought: str, answer: str) -> str:
         return f"<|think|>{thought}<|answer|>{answer}<|end|>" if thought else f"<|answer|>{answer}<|end|>"
@@ -80,8 +87,19 @@ class PaperEnvelope(Envelope):
             raise FormatError("a tag stands inside the thought or the answer")
         return match["answer"].strip()
 
+    def find(self, reply: Reply) -> str:
+        return _last(reply.text, "<answer>", "</answer>").strip()
+
     def reply(self, thought: str, answer: str) -> str:
         return f"{thought}</think> <answer>{answer}</answer>"
+
+
+def _last(text: str, opening: str, closing: str) -> str:
+    """What stands after the last opening marker, up to the closing one or the end (the released code's extract_answer)."""
+    _, found, rest = text.rpartition(opening)
+    if not found:
+        raise FormatError(f"{opening} is missing")
+    return rest.partition(closing)[0]
 
 
 ENVELOPES: dict[Style, type[Envelope]] = {Style.COMPACT: CompactEnvelope, Style.PAPER: PaperEnvelope}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from azr_core.clock import Clock
 from azr_core.config import RunConfig
+from azr_core.errors import ConfigError, nearest
 from azr_core.interfaces import Policy
 from azr_core.judging import judge_answers
 from azr_core.progress import Listener
@@ -24,12 +25,21 @@ class Decoding:
     samples: int
 
 
+def chosen(benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:
+    """The benchmarks of these names, in their order; all if none is named. Raises ConfigError for a name that no plugin brings."""
+    known = {benchmark.name: benchmark for benchmark in benchmarks}
+    for name in names:
+        if name not in known:
+            raise ConfigError(f"no benchmark {name!r}; {nearest(name, known)}")
+    return [known[name] for name in names or known]
+
+
 class Evaluator:
     """Measures a policy on benchmarks. Its random streams are its own, so measuring never shifts a run."""
 
     def __init__(self, config: RunConfig, benchmarks: Sequence[Benchmark], verification: Verification, listener: Listener) -> None:
         self.config = config
-        self.benchmarks = benchmarks
+        self.benchmarks = chosen(benchmarks, config.evaluation.benchmarks)
         self.verification = verification
         self.listener = listener
         self.prompts = Prompts(config.style)

@@ -25,9 +25,8 @@ def draw_run(history: History, path: Path) -> None:
     names = environments(history.metrics) or sorted({curve.kind for curve in history.curves} - {ALL})
     colours = {name: COLOURS[index % len(COLOURS)] for index, name in enumerate(names)}
     colours |= {ALL: INK} if any(curve.kind == ALL for curve in history.shown) else {}
-    figure = _figure(3.3 * (rows + 1) + 0.9)
     title = f"{history.name}: {history.last_step} self-play steps in {duration(history.wall_s)}"
-    figure.suptitle(title, x=0.008, ha="left", fontsize=14, fontweight="bold", color=INK)
+    figure = blank(3.3 * (rows + 1) + 0.9, title)
     grid = figure.subplots(rows + 1, COLUMNS, squeeze=False)
     top = _ceiling(history.curves)
     for index, axes in enumerate(grid[:-1].flat):
@@ -37,7 +36,7 @@ def draw_run(history: History, path: Path) -> None:
         else:
             axes.set_axis_off()
     _draw_play(grid[-1], history, colours)
-    _legend(figure, colours)
+    legend(figure, colours)
     figure.savefig(path, dpi=110, facecolor="white")
 
 
@@ -47,24 +46,26 @@ def draw_comparison(histories: Sequence[History], path: Path) -> None:
     keys = list(dict.fromkeys((curve.benchmark, curve.decoding) for _, curves in shown for curve in curves)) or [("held out", "none")]
     colours = {history.name: COLOURS[index % len(COLOURS)] for index, history in enumerate(histories)}
     rows = -(-len(keys) // COLUMNS)
-    figure = _figure(3.3 * rows + 0.9)
-    figure.suptitle("held-out accuracy, all kinds together", x=0.008, ha="left", fontsize=14, fontweight="bold", color=INK)
+    figure = blank(3.3 * rows + 0.9, "held-out accuracy, all kinds together")
     axes_of = figure.subplots(rows, COLUMNS, squeeze=False).flat
     top = _ceiling([curve for _, curves in shown for curve in curves])
     for key in keys:
         axes = next(axes_of)
         lines = {history.name: curve for history, curves in shown for curve in curves if (curve.benchmark, curve.decoding) == key}
-        _dress(axes, f"{key[0]}, {key[1]}: accuracy, %", (0.0, top), _draw_lines(axes, lines, colours))
+        dress(axes, f"{key[0]}, {key[1]}: accuracy, %", (0.0, top), _draw_lines(axes, lines, colours))
     for axes in axes_of:
         axes.set_axis_off()
-    _legend(figure, colours)
+    legend(figure, colours)
     figure.savefig(path, dpi=110, facecolor="white")
 
 
-def _figure(height: float) -> Any:
+def blank(height: float, title: str) -> Any:
+    """A figure without axes, of this height in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(15.0, height), layout="constrained")
+    figure = Figure(figsize=(15.0, height), layout="constrained")
+    figure.suptitle(title, x=0.008, ha="left", fontsize=14, fontweight="bold", color=INK)
+    return figure
 
 
 def _panels(curves: Sequence[Curve]) -> list[list[Curve]]:
@@ -82,7 +83,7 @@ def _ceiling(curves: Sequence[Curve]) -> float:
 
 def _draw_accuracy(axes: Any, curves: Sequence[Curve], colours: Mapping[str, str], top: float) -> None:
     labels = _draw_lines(axes, {curve.kind: curve for curve in curves}, colours)
-    _dress(axes, f"{curves[0].benchmark}, {curves[0].decoding}: accuracy, %", (0.0, top), labels)
+    dress(axes, f"{curves[0].benchmark}, {curves[0].decoding}: accuracy, %", (0.0, top), labels)
 
 
 def _draw_lines(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, str]) -> list[Label]:
@@ -102,7 +103,7 @@ def _draw_lines(axes: Any, curves: Mapping[str, Curve], colours: Mapping[str, st
     return sorted(labels)
 
 
-def _dress(axes: Any, title: str, limits: tuple[float, float] | None = None, labels: Sequence[Label] = ()) -> None:
+def dress(axes: Any, title: str, limits: tuple[float, float] | None = None, labels: Sequence[Label] = ()) -> None:
     """Title, limits and quiet axes; labels stand right of the axes, pushed apart where they would overlap."""
     axes.set_title(title, loc="left", fontsize=10.5, color=INK)
     axes.set_xlabel("step", fontsize=9, color=INK)
@@ -133,16 +134,16 @@ def _apart(heights: Sequence[float]) -> list[float]:
 def _draw_play(row: Sequence[Any], history: History, colours: Mapping[str, str]) -> None:
     """Self-play itself: solve rate, rewards by role, health of the proposals, length of the replies."""
     _draw_metric(row[0], history, "solve_rate", colours, scale=100.0)
-    _dress(row[0], "self-play: solved, %", (0.0, 100.0))
+    dress(row[0], "self-play: solved, %", (0.0, 100.0))
     _draw_metric(row[1], history, "reward/solve", colours)
     _draw_metric(row[1], history, "reward/propose", colours, style=":")
-    _dress(row[1], "reward: solver (line), proposer (dots)")
+    dress(row[1], "reward: solver (line), proposer (dots)")
     _draw_metric(row[2], history, "valid", colours, scale=100.0)
     unique = [(step, 100 * metrics["skeletons/unique"]) for step, metrics in history.steps if "skeletons/unique" in metrics]
-    _draw_series(row[2], unique, INK, "--")
-    _dress(row[2], "valid (line), unique skeletons (dashes), %", (0.0, 104.0))
+    draw_series(row[2], unique, INK, "--")
+    dress(row[2], "valid (line), unique skeletons (dashes), %", (0.0, 104.0))
     _draw_metric(row[3], history, "reply_tokens/solve", colours)
-    _dress(row[3], "length of a solution, tokens")
+    dress(row[3], "length of a solution, tokens")
     row[3].set_ylim(bottom=0.0)
 
 
@@ -151,10 +152,11 @@ def _draw_metric(axes: Any, history: History, prefix: str, colours: Mapping[str,
     for name in names:
         key = f"{prefix}/{name}"
         series = [(step, scale * metrics[key]) for step, metrics in history.steps if key in metrics]
-        _draw_series(axes, series, colours.get(name, INK), style)
+        draw_series(axes, series, colours.get(name, INK), style)
 
 
-def _draw_series(axes: Any, series: Sequence[tuple[int, float]], colour: str, style: str) -> None:
+def draw_series(axes: Any, series: Sequence[tuple[int, float]], colour: str, style: str) -> None:
+    """A smoothed line, and faintly what it is the mean of."""
     if not series:
         return
     steps, values = [step for step, _ in series], [value for _, value in series]
@@ -163,9 +165,11 @@ def _draw_series(axes: Any, series: Sequence[tuple[int, float]], colour: str, st
         axes.plot(steps, values, color=colour, linewidth=0.7, alpha=0.22)
 
 
-def _legend(figure: Any, colours: Mapping[str, str]) -> None:
+def legend(figure: Any, colours: Mapping[str, str], styles: Mapping[str, str] | None = None) -> None:
+    """Who has which colour, and what has which style of line, above the axes."""
     from matplotlib.lines import Line2D
 
     names = short_names(list(colours))
     lines = [Line2D([], [], color=colour, linewidth=2.4, label=names[name]) for name, colour in colours.items()]
+    lines += [Line2D([], [], color=INK, linestyle=style, linewidth=1.7, label=name) for name, style in (styles or {}).items()]
     figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), frameon=False, fontsize=10)

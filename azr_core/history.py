@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from azr_core.curves import ALL, Curve, curves
 from azr_core.directory import RunDirectory
 from azr_core.errors import RunError
+from azr_core.health import Alarm, alarms
 
 ACTIVITIES = ("generate", "verify", "train")
 
@@ -52,6 +54,11 @@ class History:
         spent["other"] = max(0.0, self.wall_s - sum(spent.values()))
         whole = sum(spent.values()) or 1.0
         return {name: seconds / whole for name, seconds in spent.items()}
+
+    @cached_property
+    def alarms(self) -> list[Alarm]:
+        """What was or is wrong with the run, told from its stored steps by its settings' thresholds."""
+        return alarms(self.steps, self.config.get("health"))
 
     @property
     def shown(self) -> list[Curve]:

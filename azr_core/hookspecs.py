@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from azr_core.interfaces import Buffer, Environment, Proposer, RewardShaper, Trainer, Verifier
-from azr_core.types import Benchmark, StepReport
+from azr_core.types import Benchmark, Check, StepReport
 
 if TYPE_CHECKING:
     from azr_core.config import Part, RunConfig
@@ -63,6 +63,12 @@ def azr_trainer(part: Part, config: RunConfig) -> Trainer | None:
 @hookspec
 def azr_benchmarks(config: RunConfig) -> Sequence[Benchmark]:
     """Held-out benchmarks. All plugins' answers are joined and sorted by name."""
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def azr_checks(config: RunConfig) -> Sequence[Check]:
+    """What a plugin needs of this machine and whether it is there, for `azr doctor`: devices, models, programs. Loads no model."""
     raise AssertionError("a hook specification is never called")
 
 

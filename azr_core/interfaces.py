@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from azr_core.errors import FormatError, InvalidTask, UsageError, VerifierUnavailable
 from azr_core.progress import Listener
-from azr_core.types import Demonstration, Document, Episode, Proposal, Reply, Sampling, Task, Verdict
+from azr_core.types import Check, Demonstration, Document, Episode, Proposal, Reply, Sampling, Task, TaskRecord, TaskSolves, Verdict
 
 P = TypeVar("P", bound=Proposal)
 T = TypeVar("T", bound=Task)
@@ -31,6 +31,9 @@ class Proposer(ABC, Generic[P]):
     @abstractmethod
     def parse(self, answer: str, references: Sequence[Task]) -> P:
         """The proposal in an answer. Raises FormatError."""
+
+    def begin(self, step: int) -> None:
+        """A step begins: what is asked may follow a schedule. It is all that a proposer may keep, so that a resumed run asks the same."""
 
 
 class Verifier(ABC, Generic[P, T]):
@@ -70,6 +73,15 @@ class Verifier(ABC, Generic[P, T]):
         """One line on what contains hostile work, for the plan; empty where nothing needs containing. May raise UsageError."""
         return ""
 
+    def fingerprint(self) -> str:
+        """What verdicts depend on besides task and answer (interpreter, libraries, limits); machines with one fingerprint may share
+        them. May raise UsageError."""
+        return ""
+
+    def checks(self) -> Sequence[Check]:
+        """What contains hostile work, tried one by one, for `azr doctor`. Where it does not hold a check says so; nothing is raised."""
+        return ()
+
     def close(self) -> None:
         """Release processes and files."""
 
@@ -81,6 +93,23 @@ def _caught(call: Callable[..., Any], *args: Any) -> Any:
         return refusal
 
 
+class SeedFormat(ABC, Generic[P]):
+    """How seeds stand in a file, one JSON object a line. Environments that hold the same format object share their seeds: a line is a
+    seed of each of them."""
+
+    @abstractmethod
+    def write(self, proposal: P, task: Task) -> Mapping[str, Any]:
+        """The line of a proposal and the task it made."""
+
+    @abstractmethod
+    def read(self, lines: Sequence[Mapping[str, Any]]) -> list[P | InvalidTask | None]:
+        """The proposal of each line, or why it makes none; None for a line of another format. Lines are written by anybody."""
+
+    def strip(self, proposal: P) -> P:
+        """What is kept of a proposal that `azr seed` grew; it goes through the gate again."""
+        return proposal
+
+
 @dataclass(frozen=True)
 class Environment:
     """One kind of task: a proposer plus a verifier. Everything else has a default.
@@ -88,7 +117,8 @@ class Environment:
     name: `domain/kind`. seeds: proposals that start the buffer, through the same gate as any other.
     references: names of the environments whose tasks a proposer is shown (its own by default).
     reference_count: how many, where it is not the run's. templates: text by `style/role` around `{text}`.
-    demonstrations: worked examples of a procedural generator, endless.
+    demonstrations: worked examples of a procedural generator, endless. seed_format: how seed files hold its proposals; none: in
+    azr's own form, {"environment": name, "proposal": {...}}.
     """
 
     name: str
@@ -100,6 +130,7 @@ class Environment:
     reference_count: int | None = None
     templates: Mapping[str, str] = field(default_factory=dict)
     demonstrations: Callable[[random.Random], Iterator[Demonstration]] | None = None
+    seed_format: SeedFormat[Any] | None = None
 
     @property
     def domain(self) -> str:
@@ -121,6 +152,13 @@ class Buffer(ABC):
     @abstractmethod
     def count(self, environment: str) -> int:
         """How many tasks of an environment are held."""
+
+    def remember(self, record: TaskRecord) -> bool:
+        """Remember a task with its history (step, solves so far); False if it is not kept. The engine calls this, by default it adds."""
+        return self.add(record.environment, record.task)
+
+    def recount(self, solves: TaskSolves) -> None:  # noqa: B027 - a buffer that does not look at solves has nothing to count
+        """Hear of solves of a task, held or not. A resumed run tells all of them again, in the order in which they came."""
 
 
 class RewardShaper(ABC):
@@ -144,6 +182,10 @@ class RewardShaper(ABC):
 
     def recall(self, episodes: Sequence[Episode]) -> None:  # noqa: B027 - a shaper without memory has nothing to recall
         """See a rewarded step again when a run resumes, so that running statistics continue."""
+
+    def metrics(self) -> Mapping[str, float]:
+        """Numbers of the last step that are worth keeping beside its own, by name."""
+        return {}
 
 
 class Policy(ABC):

@@ -27,6 +27,7 @@ def judge_proposals(
         except FormatError as error:
             episode.verdict = Verdict(Outcome.MALFORMED, reason=str(error))
         else:
+            episode.proposal = proposal
             batches[episode.environment].append((episode, proposal))
     for name, batch in batches.items():
         admissions = verification.admit(environments[name], [proposal for _, proposal in batch])
@@ -38,15 +39,21 @@ def judge_proposals(
 
 
 def judge_answers(
-    verification: Verification, environments: Mapping[str, Environment], envelope: Envelope, episodes: Sequence[Episode]
+    verification: Verification,
+    environments: Mapping[str, Environment],
+    envelope: Envelope,
+    episodes: Sequence[Episode],
+    *,
+    formless: bool = False,
 ) -> None:
-    """Fill in the verdict of episodes that solve their task. One batch an environment."""
+    """Fill in the verdict of episodes that solve their task; formless: an answer counts wherever it stands. One batch an environment."""
+    read = envelope.find if formless else envelope.open
     batches: defaultdict[str, list[tuple[Episode, tuple[Task, str]]]] = defaultdict(list)
     for episode in episodes:
         if episode.task is None:
             raise AssertionError(f"{episode.environment}: an answer without a task")
         try:
-            answer = envelope.open(episode.reply)
+            answer = read(episode.reply)
         except FormatError as error:
             episode.verdict = Verdict(Outcome.MALFORMED, reason=str(error))
         else:

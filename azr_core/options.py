@@ -20,7 +20,13 @@ PluginNames = Annotated[
 ]
 ConfigFiles = Annotated[
     list[Path] | None,
-    typer.Option("--config", "-c", metavar="FILE", help="TOML file of settings; repeatable, later ones win.", rich_help_panel=WHAT),
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="TOML file of settings, yours or one azr ships; repeatable, later ones win.",
+        rich_help_panel=WHAT,
+    ),
 ]
 Preset = Annotated[str | None, typer.Option("--preset", metavar="NAME", help="Settings that azr ships.", rich_help_panel=WHAT)]
 Assignments = Annotated[
@@ -32,8 +38,20 @@ Model = Annotated[
     typer.Option("--model", "-m", metavar="FOLDER|ID", help="Model to train, short for --set trainer.model=…", rich_help_panel=WHAT),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random stream.", rich_help_panel=WHAT)]
+Unsandboxed = Annotated[
+    bool,
+    typer.Option(
+        "--i-accept-unsandboxed-execution",
+        help="Run model-written programs even where nothing contains them (dangerous).",
+        rich_help_panel=WHAT,
+    ),
+]
 Steps = Annotated[int | None, typer.Option("--steps", "-n", min=0, help="Self-play steps.", rich_help_panel=HOW_LONG)]
 Minutes = Annotated[float | None, typer.Option("--minutes", help="Stop after this much wall time.", rich_help_panel=HOW_LONG)]
+VerifyOn = Annotated[
+    str | None,
+    typer.Option("--verify-on", metavar="ray://HOST:PORT|local", help="Ray cluster that verifies; local starts Ray here (azr[ray])."),
+]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run; made from the plugin if left out.", rich_help_panel=WHERE)]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Folder that holds the runs.", rich_help_panel=WHERE)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of that name, else with the newest.", rich_help_panel=WHERE)]
@@ -56,7 +74,7 @@ class Chosen:
         """All of it as nested settings. Raises ConfigError."""
         preset = [preset_file(self.preset)] if self.preset else []
         named = [assignment(text) for text in self.assignments]
-        return merge(*(read_toml(file) for file in [*preset, *self.files]), *(_nested(*flag) for flag in self.flags), *named)
+        return merge(*(read_toml(file) for file in [*preset, *map(_found, self.files)]), *(_nested(*flag) for flag in self.flags), *named)
 
 
 def _nested(name: str, value: Any) -> dict[str, Any]:
@@ -72,6 +90,12 @@ def preset_file(name: str) -> Path:
     if name not in files:
         raise ConfigError(f"no preset {name!r}; {nearest(name, files)}")
     return files[name]
+
+
+def _found(file: Path) -> Path:
+    """A file of settings: where the user says, else in the shipped configs/, such as models/qwen2.5-7b.toml."""
+    shipped = [folder.parent / file for folder in _config_folders()]
+    return next((one for one in (file, *shipped) if one.is_file()), file)
 
 
 def _config_folders() -> list[Path]:

@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +17,9 @@ from azr_core.config import Options, Part, RunConfig, merge, parse
 from azr_core.errors import ConfigError, PluginError, UsageError, nearest
 from azr_core.interfaces import Buffer, Environment, Proposer, RewardShaper, Trainer, Verifier
 from azr_core.loading import Loaded, distribution_version, first_line, import_plugin, installed, is_path, write_traceback
-from azr_core.types import Benchmark, StepReport
+from azr_core.rewards import RULES
+from azr_core.terms import assemble
+from azr_core.types import Benchmark, Check, StepReport
 
 O = TypeVar("O", bound=Options)  # noqa: E741
 
@@ -76,14 +78,18 @@ class Plugins:
         return buffer
 
     def shaper(self, config: RunConfig) -> RewardShaper:
-        """The reward shaper the configuration names."""
-        shaper: RewardShaper = self._part("azr_reward_shaper", config.reward, config, RewardShaper)
-        return shaper
+        """The reward shaper the configuration names, with its terms."""
+        return assemble(config.reward, lambda part: self._part("azr_reward_shaper", part, config, RewardShaper, RULES))
 
     def trainer(self, config: RunConfig) -> Trainer:
         """The trainer the configuration names."""
         trainer: Trainer = self._part("azr_trainer", config.trainer, config, Trainer)
         return trainer
+
+    def checks(self, config: RunConfig) -> list[Check]:
+        """What the plugins found on this machine, in the order of loading."""
+        answers = self._ask("azr_checks", config=config)
+        return [check for plugin, answer in answers for check in _items("azr_checks", plugin, answer, Check)]
 
     def step(self, report: StepReport, config: RunConfig) -> None:
         """Tell every plugin of a stored step."""
@@ -125,14 +131,13 @@ class Plugins:
             self._shipped[environment.name, id(verifier)] = ("", verifier)
         return replaced
 
-    def _part(self, hook: str, part: Part, config: RunConfig, kind: type) -> Any:
+    def _part(self, hook: str, part: Part, config: RunConfig, kind: type, known: Iterable[str] = ()) -> Any:
         answer = self._one(hook, part.name, kind, part=part, config=config)
         if answer is None:
             what = hook.removeprefix("azr_").replace("_", " ")
             asked = ", ".join(plugin.name for plugin in self._loaded)
-            raise PluginError(
-                f"no loaded plugin has a {what} named {part.name!r} (asked: {asked}); mend the name or load the plugin that has it"
-            )
+            mend = "mend the name or load the plugin that has it" + (f"; {nearest(part.name, known)}" if known else "")
+            raise PluginError(f"no loaded plugin has a {what} named {part.name!r} (asked: {asked}); {mend}")
         return answer
 
     def _one(self, hook: str, name: str, kind: type, **arguments: Any) -> Any:

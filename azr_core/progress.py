@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from azr_core.types import Evaluation, StepReport
+
+if TYPE_CHECKING:
+    from azr_core.health import Alarm
 
 
 class Listener:
@@ -22,6 +26,9 @@ class Listener:
 
     def evaluated(self, evaluations: Sequence[Evaluation]) -> None:
         """Held-out accuracy was measured."""
+
+    def alarm(self, alarm: Alarm) -> None:
+        """An alarm started, or is over where it has an end. A run that is taken up tells those that last."""
 
     def note(self, text: str) -> None:
         """Something worth a line: a warning, a filled batch, a checkpoint."""

@@ -30,6 +30,7 @@ def report(runs: Sequence[str], runs_dir: Path, *, as_json: bool) -> None:
     for history in histories:
         console.print(f"[bold]{history.name}[/bold]: {history.last_step} steps")
         console.print(tables.accuracy(history))
+        console.print(tables.health(history))
         _written(console, reports.write(history.directory))
     if len(histories) > 1:
         console.print(f"[bold]{len(histories)} runs together[/bold]")

@@ -9,6 +9,7 @@ from typing import Any
 
 from azr_core.curves import ALL, Curve
 from azr_core.errors import RunError
+from azr_core.health import Alarm
 from azr_core.history import History, read
 from azr_core.series import duration, environments, mean
 from azr_core.statistics import Estimate
@@ -27,6 +28,7 @@ def summary(history: History) -> dict[str, Any]:
         "time_share": {name: round(share, 4) for name, share in history.time_share.items()},
         "environments": {name: _environment(history, name) for name in environments(history.metrics)},
         "benchmarks": [_benchmark(curve) for curve in history.curves],
+        "alarms": [alarm.record() for alarm in history.alarms],
     }
 
 
@@ -125,9 +127,22 @@ def markdown(history: History) -> str:
             [_played(name, played) for name, played in figures["environments"].items()],
         ),
         "",
+        *_health(history),
+        "",
         f"Settings: `config.json`. Read episodes with `azr show {history.name}`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _health(history: History) -> list[str]:
+    rows = [(lasted(alarm), alarm.finding, alarm.rule.meaning, alarm.rule.advice) for alarm in history.alarms]
+    told = _table(("steps", "seen", "meaning", "what to try in the next run"), rows) if rows else ["No alarm was raised."]
+    return ["## Health", "", *told, "", "![health](health.png)"]
+
+
+def lasted(alarm: Alarm) -> str:
+    """The steps of an alarm, for people: `118 to 130`, `from 118`."""
+    return f"from {alarm.start}" if alarm.end is None else f"{alarm.start} to {alarm.end}"
 
 
 def _played(name: str, played: dict[str, Any]) -> tuple[str, ...]:
@@ -140,8 +155,9 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def write(directory: Path) -> Path:
-    """Write report.json, report.md and curves.png into the run's `report/`; returns that folder. Raises RunError."""
+    """Write report.json, report.md, curves.png and health.png into the run's `report/`; returns that folder. Raises RunError."""
     from azr_core.figures import draw_run
+    from azr_core.health_figure import draw_health
 
     history = read(directory)
     folder = directory / "report"
@@ -150,6 +166,7 @@ def write(directory: Path) -> Path:
         (folder / "report.json").write_text(json.dumps(summary(history), indent=1) + "\n")
         (folder / "report.md").write_text(markdown(history))
         draw_run(history, folder / "curves.png")
+        draw_health(history, folder / "health.png")
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}; free some space and use `azr report`") from error
     return folder

@@ -12,11 +12,13 @@ from typing import Any
 from azr_core.config import RunConfig, merge, parse
 from azr_core.directory import RunDirectory, find, fresh_name, names
 from azr_core.documents import documents
-from azr_core.errors import ConfigError, RunError, UsageError, nearest
+from azr_core.errors import ConfigError, RunError, UsageError
+from azr_core.evaluate import chosen
 from azr_core.plugins import Plugins, installed, load
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
 from azr_core.runner import Runner
+from azr_core.seeding import Growth, grow
 from azr_core.types import Evaluation
 
 PARTS = ("buffer", "reward", "trainer")
@@ -73,11 +75,7 @@ def evaluate_model(request: Request, listener: Listener, benchmarks: Sequence[st
     """Held-out accuracy of the request's model. Raises ConfigError for a benchmark that no plugin brings."""
     config, plugins = resolve(request)
     with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), listener) as runner:
-        known = {benchmark.name: benchmark for benchmark in runner.benchmarks}
-        for name in benchmarks or ():
-            if name not in known:
-                raise ConfigError(f"no benchmark {name!r}; {nearest(name, known)}")
-        runner.evaluator.benchmarks = [known[name] for name in benchmarks or known]
+        runner.evaluator.benchmarks = chosen(runner.benchmarks, benchmarks or config.evaluation.benchmarks)
         listener.plan(runner.trainer.describe())
         return runner.evaluator.full(runner.trainer.policy, 0)
 
@@ -90,6 +88,19 @@ def warmup(request: Request, out: Path, minutes: float, listener: Listener) -> N
         plugins.trainer(config).warmup(lambda seed: documents(environments, Prompts(config.style), seed), out, minutes, listener)
     finally:
         plugins.close()
+
+
+def grow_seeds(request: Request, out: Path, tasks: int | None, listener: Listener) -> Mapping[str, int]:
+    """Let the request's model propose seeds, without learning, until `out` holds so many of each set; returns the sets' sizes.
+
+    tasks: none is four batches (the paper's 4B).
+    """
+    config, plugins = resolve(request)
+    with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), listener) as runner:
+        listener.plan({**runner.trainer.describe(), **runner.safety, "seeds": str(out)})
+        growth = Growth(out, tasks or 4 * config.batch_size, listener, lambda: runner.interrupt.asked)
+        with runner.interrupt:
+            return grow(runner.engine, runner.trainer.policy, growth)
 
 
 @contextmanager
@@ -118,7 +129,8 @@ def _played(request: Request, directory: RunDirectory, listener: Listener) -> bo
 
 def _part_names(settings: Mapping[str, Any]) -> list[str]:
     """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
-    chosen = [settings[part].get("name") for part in PARTS if isinstance(settings[part], Mapping)]
+    parts = [part for kind in PARTS for part in (settings[kind] if isinstance(settings[kind], list) else [settings[kind]])]
+    chosen = [part.get("name") for part in parts if isinstance(part, Mapping)]
     available = {plugin.name for plugin in installed()}
     return [name for name in chosen if name in available]
 

@@ -16,9 +16,11 @@ from azr_core.interrupt import Interrupt
 from azr_core.metrics import VALID, step_metrics
 from azr_core.plugins import Plugins
 from azr_core.progress import Listener
+from azr_core.seeding import seed
 from azr_core.store import RunStore
 from azr_core.types import Episode, Evaluation, StepReport
 from azr_core.verification import Verification
+from azr_core.vitals import Vitals
 
 REHEARSAL = 32  # replies an environment before a run, to see that the model can propose at all
 
@@ -33,41 +35,47 @@ class Runner:
         self.listener = listener
         self.store: RunStore = directory.open_store()
         self.benchmarks = plugins.benchmarks(config)
-        self.verification = Verification(config, plugins, directory.log)
+        self.verification = Verification(config, plugins, directory.log, listener.note)
         environments = plugins.environments(config)
         self.verification.start(environments.values())  # before torch is imported, so that the workers are small
         self.engine = SelfPlay(
             config, Parts(environments, plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks)
         )
-        self.protection = {line for environment in self.engine.environments.values() if (line := environment.verifier.protection())}
+        self.safety = self.verification.describe(environments.values())
         self.trainer: Trainer = plugins.trainer(config)
         self.evaluator = Evaluator(config, self.benchmarks, self.verification, listener)
         self.interrupt = Interrupt(lambda: listener.note("stopping after this step; press Ctrl-C again to stop at once"))
+        self.vitals = Vitals(config.health, self.store, listener)
         self.recent: deque[float] = deque(maxlen=20)
         self.episodes: list[Episode] = []
         self.rehearsal: dict[str, str] = {}
         self.first = 1
+        self.generated = 0.0
         self.before = float(self.store.get_note("wall_s") or 0.0)
         self.started = self.step_started = time.monotonic()
 
     def prepare(self) -> None:
         """Take up what the directory holds, or admit the seeds and try the model out. Call it once, before the rest."""
         self.first = self._begin() + 1
+        self.vitals.take_up()
 
     def play_all(self) -> bool:
         """Play from where the directory stands to the last step; true if stopped before it."""
         with self.interrupt:
-            if self.config.evaluation.final and not self.store.evaluations():
+            self.store.set_note("complete", False)
+            asked = self.config.evaluation
+            if asked.final and (asked.start or not self.config.steps) and not self.store.evaluations():
                 self._measured(self.evaluator.full(self.trainer.policy, self.first - 1))
             elif self.first > 1:
                 self._watch(self.first - 1)  # the run may have been stopped between this step and its measurement
             self.step_started = time.monotonic()
-            if self.first <= self.config.steps:
+            if self.first <= self.config.steps and not self._tokens_are_spent():
                 self.trainer.fit(self._play, self._after, self.first, self.config.steps)
             last = self.store.last_step()
             measured = {evaluation.step for evaluation in self.store.evaluations()}
             if self.config.evaluation.final and last not in measured and not self.interrupt.asked:
                 self._measured(self.evaluator.full(self.trainer.policy, last))
+            self.store.set_note("complete", not self.interrupt.asked)
         self._note_times()
         return self.store.last_step() < self.config.steps
 
@@ -80,32 +88,43 @@ class Runner:
         """The plan: label to text."""
         config = self.config
         prompts = ", ".join(f"{name} {quota}" if quota else f"{name} held out" for name, quota in self.engine.quotas.items())
-        limit = f", at most {config.minutes:g} min" if config.minutes else ""
+        limit = (f", at most {config.minutes:g} min" if config.minutes else "") + (f", {config.tokens:,} tokens" if config.tokens else "")
         held_out = ", ".join(f"{benchmark.name} ({sum(map(len, benchmark.tasks.values()))})" for benchmark in self.benchmarks)
         return {
             "run": str(self.directory.path),
             **self.trainer.describe(),
             "prompts a step": prompts,
-            "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}",
+            "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}"
+            + ("" if config.probe_temperature else "; greedy, so they all agree and no proposal can earn"),
             "steps": f"{config.steps}{limit}, seed {config.seed}",
             **self.rehearsal,
             "held out": held_out or "nothing: no plugin brings a benchmark",
-            "protection": "; ".join(sorted(self.protection)) or "none needed",
+            **self.safety,
         }
 
     def _begin(self) -> int:
         last = self.directory.rewind(self.store)
+        self.generated = sum(metrics.get("tokens/generated", 0.0) for _, metrics in self.store.steps())
         types = {name: environment.task_type for name, environment in self.engine.environments.items()}
-        self.engine.restore(self.store.tasks(types), self.store.rewarded())
+        self.engine.restore(self.store.tasks(types), self.store.solves(), self.store.rewarded())
         if last:
             checkpoint.read(self.directory.checkpoints, last, self.trainer.load)
             self.listener.note(f"taken up after step {last}")
             return last
-        for note in self.engine.seed():
-            self.listener.note(note)
+        self._seed()
         if self.config.tasks_from == "proposer":
             self._rehearse(self.trainer.policy)
         return 0
+
+    def _seed(self) -> None:
+        self.listener.phase("admitting seeds", 0, 1)
+        notes = seed(self.engine, self.trainer.policy, self.config.seeds)
+        self.listener.phase("admitting seeds", 1, 1)
+        if self.config.seeds:
+            self.rehearsal["seeds"] = "; ".join(notes)
+            return
+        for note in notes:
+            self.listener.note(note)
 
     def _rehearse(self, policy: Policy) -> None:
         self.listener.phase("asking for a few tasks", 0, 1)
@@ -117,7 +136,7 @@ class Runner:
         for episode in episodes:
             valid[episode.environment] += episode.outcome in VALID
         shares = ", ".join(f"{name} {count / REHEARSAL:.0%}" for name, count in valid.items())
-        self.rehearsal = {"valid proposals": f"{shares} of {REHEARSAL} each", "expected time": self._expected(len(episodes), seconds)}
+        self.rehearsal |= {"valid proposals": f"{shares} of {REHEARSAL} each", "expected time": self._expected(len(episodes), seconds)}
         for name, count in valid.items():
             if not count:
                 self.listener.note(f"{name}: no valid proposal; choose a stronger --model, or teach this one with azr warmup")
@@ -136,19 +155,24 @@ class Runner:
     def _after(self, step: int, trained: Mapping[str, float]) -> bool:
         records = self.engine.take_records()
         skeletons = [record.skeleton for record in records if record.skeleton and record.step == step]
-        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | dict(trained)
+        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | self.engine.take_counts() | dict(trained)
+        metrics |= self.vitals.signs(skeletons)
         spent = self.engine.clock.take()
         metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}
         metrics["seconds/step"] = time.monotonic() - self.step_started
         self.recent.append(metrics["seconds/step"])
+        self.generated += metrics["tokens/generated"]
         known = sum(metrics.get(f"seconds/{activity}", 0.0) for activity in ("generate", "verify", "train"))
         metrics["seconds/other"] = max(0.0, metrics["seconds/step"] - known)
         self._note_times()
+        for note in self.engine.take_notes():
+            self.listener.note(note)
         self.store.commit(step, self.episodes, records, metrics)
         report = StepReport(step, self.episodes, metrics)
         self.plugins.step(report, self.config)
         self.listener.step(report, self.config.steps, self._remaining(step))
-        stop = self.interrupt.asked or self._time_is_up()
+        self.vitals.see(step, metrics)
+        stop = self.interrupt.asked or self._time_is_up() or self._tokens_are_spent()
         last = stop or step == self.config.steps
         if last or step % self.config.checkpoint_every == 0:
             checkpoint.write(self.directory.checkpoints, step, self.trainer.save, self.config.keep_checkpoints)
@@ -166,6 +190,7 @@ class Runner:
 
     def _measured(self, evaluations: Sequence[Evaluation]) -> None:
         self.store.add_evaluations(evaluations)
+        self.vitals.measured()
         spent = self.evaluator.clock.take()
         for activity, seconds in spent.items():
             note = f"evaluation_{activity}_s"
@@ -182,6 +207,11 @@ class Runner:
     def _time_is_up(self) -> bool:
         return self.config.minutes is not None and self._wall() >= 60 * self.config.minutes
 
+    def _tokens_are_spent(self) -> bool:
+        return self.config.tokens is not None and self.generated >= self.config.tokens
+
     def _remaining(self, step: int) -> float | None:
         by_steps = (self.config.steps - step) * sum(self.recent) / len(self.recent)
+        if self.config.tokens:
+            by_steps = min(by_steps, (self._wall() / max(1.0, self.generated)) * max(0.0, self.config.tokens - self.generated))
         return by_steps if self.config.minutes is None else min(by_steps, max(0.0, 60 * self.config.minutes - self._wall()))

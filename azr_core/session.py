@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from azr_core import report, run, tables
+from azr_core import report, run, study, study_report, tables
 from azr_core.curves import curves
 from azr_core.directory import RunDirectory, fresh_name, names
 from azr_core.display import PlainDisplay, choose, plan_table, terminal
@@ -38,6 +38,7 @@ def play(request: Request) -> None:
     history = read(directory)
     console.print()
     console.print(tables.accuracy(history))
+    console.print(tables.health(history))
     lines = {
         "played": f"{history.last_step} steps in {duration(history.wall_s)}",
         "picture": str(written / "curves.png"),
@@ -66,6 +67,23 @@ def measure(request: Request, benchmarks: Sequence[str] | None, *, as_json: bool
         console.print(tables.levels((c.benchmark, c.kind, c.decoding, c.end, c.n) for c in measured))
 
 
+def compare(file: Path, where: tuple[Path | None, int | None], *, jobs: int, as_json: bool) -> None:
+    """Run a study's unfinished cells, then say what it found; with no jobs only the latter."""
+    asked = study.read_study(file, *where)
+    console = terminal(stderr=as_json)
+    if jobs:
+        with choose(console) as display:
+            study.play(asked, jobs, display)
+    rows = study_report.rows_of(asked)
+    written = study_report.write(asked, rows)
+    if as_json:
+        print(json.dumps(study_report.as_json(rows), indent=1))
+    else:
+        console.print(study_report.table(rows, asked.reference), soft_wrap=True)
+        console.print(f"{study_report.NOTE}; reference: {asked.reference}", style="dim", markup=False)
+        console.print(plan_table({"written": str(written / "study.md"), "picture": str(written / "study.png")}), soft_wrap=True)
+
+
 def teach(request: Request, out: Path, minutes: float) -> None:
     """Warm a model up from demonstrations; plain lines, since its listener hears of phases only."""
     console = terminal()
@@ -73,6 +91,16 @@ def teach(request: Request, out: Path, minutes: float) -> None:
         run.warmup(request, out, minutes, display)
     plugins = " ".join(f"--plugin {shlex.quote(plugin)}" for plugin in request.plugins)
     console.print(plan_table({"written": str(out), "play it": f"azr run {plugins} --model {shlex.quote(str(out))}"}), soft_wrap=True)
+
+
+def seed(request: Request, out: Path, tasks: int | None) -> None:
+    """Grow seeds, and say how many there are."""
+    console = terminal()
+    with choose(console) as display:
+        grown = run.grow_seeds(request, out, tasks, display)
+    plugins = " ".join(f"--plugin {shlex.quote(plugin)}" for plugin in request.plugins)
+    lines = {name: f"{count} seeds" for name, count in grown.items()}
+    console.print(plan_table({**lines, "start from them": f"azr run {plugins} --set seeds={shlex.quote(str(out))}"}), soft_wrap=True)
 
 
 def _measured(folder: Path) -> list[Evaluation]:

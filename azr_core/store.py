@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from azr_core.database import Database
 from azr_core.errors import RunError
-from azr_core.types import Episode, Evaluation, Kind, Outcome, Reply, Role, Task, TaskRecord, Verdict, task_id
+from azr_core.types import Episode, Evaluation, Kind, Outcome, Reply, Role, Task, TaskRecord, TaskSolves, Verdict, task_id
 
 VERSION = 1
 SCHEMA = """
@@ -30,11 +30,12 @@ CREATE TABLE evaluations (number INTEGER PRIMARY KEY, step INTEGER NOT NULL, ben
     decoding TEXT NOT NULL, scores TEXT NOT NULL, reply_tokens REAL, UNIQUE (step, benchmark, kind, decoding));
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
-# A solve that our machinery broke is no attempt.
+# A solve that our machinery broke is no attempt, and a task's history begins in the step in which it was remembered.
 _SOLVES = f"kind IN ('{Kind.PROBE}', '{Kind.SOLVE}') AND outcome != '{Outcome.FAILED}'"
+_OWN = f"episodes.task = tasks.id AND episodes.step >= tasks.step AND {_SOLVES}"
 _RECOUNT = f"""
-UPDATE tasks SET attempts = (SELECT count(*) FROM episodes WHERE episodes.task = tasks.id AND {_SOLVES}),
-    solved = (SELECT count(*) FROM episodes WHERE episodes.task = tasks.id AND {_SOLVES} AND outcome = '{Outcome.SOLVED}')
+UPDATE tasks SET attempts = (SELECT count(*) FROM episodes WHERE {_OWN}),
+    solved = (SELECT count(*) FROM episodes WHERE {_OWN} AND outcome = '{Outcome.SOLVED}')
 """
 
 
@@ -76,6 +77,13 @@ class RunStore:
                 row["attempts"], row["solved"],
             )  # fmt: skip
 
+    def solves(self) -> Iterator[TaskSolves]:
+        """How often each task was tried and solved in each step, probes before solves."""
+        counted = f"count(*) AS attempts, sum(outcome = '{Outcome.SOLVED}') AS solved"
+        order = "GROUP BY step, kind, task ORDER BY step, kind, min(number)"
+        for row in self._db.select(f"SELECT step, kind, environment, task, {counted} FROM episodes WHERE {_SOLVES} {order}"):
+            yield TaskSolves(row["step"], Kind(row["kind"]), row["environment"], row["task"], row["attempts"], row["solved"])
+
     def rewarded(self) -> Iterator[list[Episode]]:
         """Each stored step's episodes in order, with only what a reward shaper needs to recall them; texts are empty."""
         batch: list[Episode] = []
@@ -99,6 +107,11 @@ class RunStore:
     def steps(self) -> list[tuple[int, dict[str, float]]]:
         """(step, metrics) of every stored step, in order."""
         return [(row["step"], _numbers(row["metrics"])) for row in self._db.select("SELECT * FROM steps ORDER BY step")]
+
+    def skeletons(self, limit: int) -> list[str]:
+        """Skeletons of the newest so many proposed tasks that have one, in the order the tasks came."""
+        query = "SELECT skeleton FROM tasks WHERE step > 0 AND skeleton != '' ORDER BY number DESC LIMIT ?"
+        return [row["skeleton"] for row in self._db.select(query, (limit,))][::-1]
 
     def last_step(self) -> int:
         """The last stored step, 0 before the first."""

@@ -11,11 +11,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from azr_core.cases import Judged
 from azr_core.curves import ALL, Curve
 from azr_core.history import History
-from azr_core.report import change, percent, points
+from azr_core.report import change, lasted, percent, points
 from azr_core.series import short_names
 from azr_core.statistics import Estimate, estimate
+from azr_core.types import Check
 
 
 def accuracy(history: History) -> RenderableType:
@@ -31,6 +33,17 @@ def accuracy(history: History) -> RenderableType:
         cells = (curve.benchmark, kinds[curve.kind], curve.decoding, str(curve.n), percent(curve.start.mean), end)
         table.add_row(*cells, Text(gain, style=_colour(curve)), style=style, end_section=curve.kind == ALL)
     return Group(table, Text("gains are paired by task, ± half the 95 % interval; grey ones cannot be told from chance", style="dim"))
+
+
+def health(history: History) -> RenderableType:
+    """The alarms of a run: when, what was seen, what to try."""
+    if not history.alarms:
+        return Text("health: no alarm was raised" if history.steps else "health: nothing was played", style="dim")
+    table = _table("steps", "health", "what to try in the next run")
+    for alarm in history.alarms:
+        finding = Text.assemble((alarm.finding, "red" if alarm.end is None else "yellow"), f": {alarm.rule.meaning}")
+        table.add_row(lasted(alarm), finding, Text(alarm.rule.advice))
+    return table
 
 
 def seeds(histories: Sequence[History]) -> RenderableType:
@@ -71,6 +84,46 @@ def plain(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> RenderableType
     return table
 
 
+def cases(judged: Iterable[Judged]) -> RenderableType:
+    """Recorded cases, those that differ first."""
+    table = _table("case", "environment", "expected", "found", "agrees", "why")
+    marks = {False: Text("differs", style="red"), None: Text("skipped", style="yellow"), True: Text("agrees", style="green")}
+    order = list(marks)
+    for one in sorted(judged, key=lambda one: order.index(one.agrees)):
+        record, verdict = one.case.record, one.verdict
+        name = f"line {one.case.line}" if record.id is None else str(record.id)
+        asked = {True: "admit", False: "refuse", None: ""}[record.admit]
+        found = Text(str(verdict.outcome) + _score(", ", one.score))
+        why = "; recorded: ".join(text for text in (verdict.reason, record.why) if text)
+        expected = Text(asked + _score(", " if asked else "", record.score))
+        table.add_row(Text(visible(name)), record.environment, expected, found, marks[one.agrees], Text(visible(why)))
+    return table
+
+
+def checks(sections: Iterable[tuple[str, Sequence[str], Sequence[Check]]]) -> RenderableType:
+    """What was found on this machine: (title, environments it is about, checks); then what to do, each once."""
+    parts: list[RenderableType] = []
+    mends: dict[tuple[bool, str], list[str]] = {}
+    broken = 0
+    for title, about, found in sections:
+        parts.append(Text.assemble((title, "bold cyan"), (f"  of {', '.join(about)}" if about else "", "dim")))
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True, min_width=6)
+        table.add_column(min_width=21)
+        table.add_column(overflow="fold")
+        for check in found:
+            broken += not check.held
+            table.add_row(_mark(check), Text(visible(check.name)), Text(visible(check.observed)))
+            if check.mend:
+                mends.setdefault((check.held, check.mend), []).append(check.name)
+        parts += [table, Text("")]
+    for held, title in ((False, "what to do"), (True, "what could be added")):
+        lines = [Text.assemble((", ".join(names), "bold"), ": ", visible(mend)) for (kept, mend), names in mends.items() if kept is held]
+        parts += [Text(title, style="bold cyan"), *lines, Text("")] if lines else []
+    parts.append(Text(f"{broken} broken", style="bold red") if broken else Text("all that is needed works", style="bold green"))
+    return Group(*parts)
+
+
 def episode(row: Mapping[str, Any]) -> RenderableType:
     """One episode as text: what was asked, what came back, what was decided and why."""
     head = f"step {row['step']}  {row['environment']}  {row['kind']}  {row['outcome']}"
@@ -87,6 +140,16 @@ def episode(row: Mapping[str, Any]) -> RenderableType:
 def visible(text: str) -> str:
     """Text of a model with control characters written out, so that it cannot move the cursor or retitle the terminal."""
     return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def _score(before: str, score: float | None) -> str:
+    return "" if score is None else f"{before}score {score:g}"
+
+
+def _mark(check: Check) -> Text:
+    if not check.held:
+        return Text("broken", style="bold red")
+    return Text("-", style="yellow") if check.mend else Text("ok", style="green")
 
 
 def _colour(curve: Curve) -> str:

@@ -122,7 +122,7 @@ class Episode:
 
     group: episodes that answer the same prompt of a step share it. parents: ids of the references that were shown.
     solve_rate: 0..1, of the proposed task (propose) or of the task being solved. measures: numbers by name.
-    trained: whether the trainer learns from it.
+    trained: whether the trainer learns from it. proposal: what was read in the reply; not stored.
     """
 
     environment: str
@@ -138,6 +138,7 @@ class Episode:
     advantage: float = 0.0
     trained: bool = True
     measures: dict[str, float] = field(default_factory=dict)
+    proposal: Proposal | None = None
 
     @property
     def role(self) -> Role:
@@ -159,9 +160,8 @@ class Episode:
 class Demonstration:
     """One worked example of a procedural generator: what a proposer could have written, and how to solve it.
 
-    proposal: the answer text a proposer would give. task: the task it makes. thought: reasoning that leads to the
-    answer, or empty. answer: the answer text a solver would give. references: what the proposer is shown, where the
-    proposal depends on it; None leaves the choice open.
+    proposal: a proposer's answer text. task: the task it makes. thought: reasoning that leads to the answer, or empty. answer: a solver's
+    answer text. references: what the proposer is shown, where the proposal depends on it; None leaves the choice open.
     """
 
     proposal: str
@@ -196,6 +196,18 @@ class TaskRecord:
 
 
 @dataclass(frozen=True)
+class TaskSolves:
+    """Judged solves of one task in one step. kind: probe or solve. task: content id. attempts: at least 1, failed ones left out."""
+
+    step: int
+    kind: Kind
+    environment: str
+    task: str
+    attempts: int
+    solved: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Accuracy of one measurement. scores: 0..1 a task, mean over samples, in the benchmark's order.
 
@@ -217,6 +229,16 @@ class StepReport:
     step: int
     episodes: Sequence[Episode]
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was tried or looked for on this machine, and what was seen. mend: what to do, or where it held what could be had."""
+
+    name: str
+    held: bool
+    observed: str
+    mend: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from azr_core.cluster import Cluster
 from azr_core.config import RunConfig
 from azr_core.desk import Address, decode, encode, judge
-from azr_core.errors import FormatError, InvalidTask, PluginError, VerifierUnavailable
+from azr_core.errors import FormatError, InvalidTask, PluginError, UsageError, VerifierUnavailable
+from azr_core.identity import Identity, identify
 from azr_core.interfaces import Environment
 from azr_core.types import Outcome, Proposal, Task, Verdict, task_id
 from azr_core.workers import Workers
-
-BATCH = 32
 
 
 class Origins(Protocol):
@@ -25,24 +25,47 @@ class Origins(Protocol):
     def origin(self, environment: Environment) -> str | None:
         """Where a worker finds the environment's verifier; None where it cannot."""
 
+    def listing(self) -> Sequence[Mapping[str, str]]:
+        """Name, version and hash of the sources of every plugin."""
+
 
 class Verification:
-    """Calls verifiers. Isolated ones run in this process, others in workers, which are started when first needed.
+    """Calls verifiers. Isolated ones run in this process, others in workers, which are started when first needed; with `verify_on`,
+    all of them run on the nodes of a Ray cluster, and `note` hears of nodes that are refused or lost.
 
     Without plugins (tests, scripts) there are no workers and every verifier runs here. Bad replies are data: in `admit` and `grade`,
     and nowhere else, FormatError, InvalidTask and VerifierUnavailable become verdicts. Anything else a verifier raises stops the run.
     """
 
-    def __init__(self, config: RunConfig | None = None, plugins: Origins | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig | None = None,
+        plugins: Origins | None = None,
+        log: Path | None = None,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._config = config
         self._plugins = plugins
         self._log = log
-        self._workers: Workers | None = None
+        self._note = note
+        self._workers: Workers | Cluster | None = None
 
-    def start(self, environments: Iterable[Environment]) -> None:
+    def start(self, environments: Collection[Environment]) -> None:
         """Start the workers if one of these environments needs them, so that they load while other things do."""
-        if self._config and self._plugins and not self._workers and any(not env.verifier.isolated for env in environments):
+        if not (self._config and self._plugins) or self._workers:
+            return
+        if self._config.verify_on:
+            own = self._identity(self._plugins, environments)
+            self._workers = Cluster(self._config, self._plugins.names, own, log=self._log, note=self._note)
+        elif any(not environment.verifier.isolated for environment in environments):
             self._workers = Workers(self._config, self._plugins.names, self._log)
+
+    def describe(self, environments: Collection[Environment]) -> dict[str, str]:
+        """What the plan says of it: what contains hostile work, and where. Raises UsageError where nothing does and something must."""
+        cluster = self._workers if isinstance(self._workers, Cluster) else None
+        lines = cluster.protection if cluster else {environment.verifier.protection() for environment in environments}
+        protection = {"protection": "; ".join(sorted(lines - {""})) or "none needed"}
+        return {"verified on": str(cluster), **protection} if cluster else protection
 
     def admit(self, environment: Environment, proposals: Sequence[Proposal]) -> list[Task | Verdict]:
         """The task or the refusal of each proposal, in order. A task whose own answer does not score 1.0 is refused."""
@@ -80,12 +103,20 @@ class Verification:
         if not items:
             return []
         self.start([environment])
-        origin = self._plugins.origin(environment) if self._workers and self._plugins else None
-        if environment.verifier.isolated or not self._workers:
+        if self._workers is None or (environment.verifier.isolated and isinstance(self._workers, Workers)):
+            return self._here(environment, method, items)
+        origin = self._plugins.origin(environment) if self._plugins else None
+        if origin is None and environment.verifier.isolated:
             return self._here(environment, method, items)
         if origin is None:
             raise PluginError(f"{environment.name}: its verifier is not isolated, and no loaded plugin brings it for a worker to find")
-        return self._in_workers(environment, Address(origin, environment.name), method, items)
+        return decode(environment, self._workers.answer(encode(Address(origin, environment.name), method, items)))
+
+    def _identity(self, plugins: Origins, environments: Collection[Environment]) -> Identity:
+        try:
+            return identify(plugins.listing(), environments)
+        except UsageError:
+            return identify(plugins.listing(), ())  # nothing contains hostile work here: the first node sets the measure
 
     def _here(self, environment: Environment, method: str, items: Sequence[Any]) -> list[Any]:
         from azr_core.loading import write_traceback  # upward on purpose: tracebacks of plugins go where the loader's do
@@ -96,21 +127,6 @@ class Verification:
             if error.__cause__:
                 write_traceback(error.__cause__, self._log)
             raise
-
-    def _in_workers(self, environment: Environment, address: Address, method: str, items: Sequence[Any]) -> list[Any]:
-        """In batches; a batch that is lost with its worker is sent once more, one by one, which finds the culprit."""
-        batches = [items[start : start + BATCH] for start in range(0, len(items), BATCH)]
-        results: list[Any] = []
-        for batch, answer in zip(batches, self._send(address, method, batches), strict=True):
-            lost = isinstance(answer, Exception)
-            for single in self._send(address, method, [[item] for item in batch]) if lost else [answer]:
-                results += [single] if isinstance(single, Exception) else decode(environment, single)
-        return results
-
-    def _send(self, address: Address, method: str, batches: Sequence[Sequence[Any]]) -> list[Any]:
-        if self._workers is None:
-            raise AssertionError("verification was closed")
-        return self._workers.call([encode(address, method, batch) for batch in batches])
 
 
 def _refusal(result: object, overtime: Outcome) -> Verdict | None:

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from azr_core.config import RunConfig
-from azr_core.desk import Desk
+from azr_core.desk import Desk, Lost, answer_in_batches
 from azr_core.errors import PluginError, VerifierUnavailable
 
+BATCH = 32  # items, so that a job's way there and back costs little beside its work
 START_S = 180.0  # seconds a worker may take to import its plugins
 GRACE_S = 10.0  # seconds after which a worker whose parent is gone ends itself
 
@@ -46,9 +47,13 @@ class Workers:
         self._arguments = (config.model_dump_json(), tuple(names), str(log or os.devnull), config.verify_timeout + GRACE_S)
         self._workers = [self._start() for _ in range(config.workers)]
 
-    def call(self, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any] | VerifierUnavailable | TimeoutError]:
+    def answer(self, job: dict[str, Any]) -> dict[str, Any]:
+        """The verifier's results as JSON, or the unexpected error in one line."""
+        return answer_in_batches(self.call, job, BATCH)
+
+    def call(self, jobs: Sequence[dict[str, Any]]) -> list[dict[str, Any] | Lost]:
         """Run each job in some worker; results in the order of the jobs. A job lost with its worker gives an error in its place."""
-        results: dict[int, dict[str, Any] | VerifierUnavailable | TimeoutError] = {}
+        results: dict[int, dict[str, Any] | Lost] = {}
         waiting = deque(range(len(jobs)))
         try:
             while len(results) < len(jobs):
@@ -94,7 +99,7 @@ class Workers:
         worker = self._workers[index]
         if worker.ready and worker.job is None:
             return
-        loss: VerifierUnavailable | TimeoutError
+        loss: Lost
         try:
             if worker.connection.poll():
                 return self._receive(worker, json.loads(worker.connection.recv_bytes()), results)

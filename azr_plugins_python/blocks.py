@@ -20,6 +20,7 @@ class Name(StrEnum):
     INPUT = "input"
     OUTPUT = "output"
     MESSAGE = "message"
+    FUNCTIONS = "functions"
 
 
 Blocks = dict[Name, list[str]]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import replace
 
 import azr_core as azr
-from azr_plugins_python.generator import STATEMENT_COUNTS, STATEMENT_WEIGHTS, ProgramGenerator, Sample, reserved
+from azr_plugins_python.generator import STATEMENT_COUNTS, STATEMENT_WEIGHTS, ProgramGenerator, Sample, compiled, reserved
 from azr_plugins_python.proposers import induction_answer, program_answer
-from azr_plugins_python.tasks import AbductionTask, DeductionTask, InductionProposal, InductionTask
+from azr_plugins_python.tasks import NO_ERROR, AbductionTask, DeductionTask, ErrorTask, InductionProposal, InductionTask
 from azr_plugins_python.traces import abduction_thought, deduction_thought
 
 Maker = Callable[[random.Random, Sample], azr.Demonstration]
@@ -23,6 +25,9 @@ RECENT = 200
 REFERENCES = (0.2, 0.25, 0.2, 0.15, 0.08, 0.06, 0.06)
 """How often 0, 1, ... 6 of them are shown."""
 _TRIED, _TRIED_WEIGHTS = (0, 1, 2), (0.5, 0.3, 0.2)
+NO_ERROR_SHARE = 0.3
+_STRANGE: tuple[object, ...] = (0, 1, -1, "", "k", "bcg", [], [0], [3, "k"], None, (2, 5))
+"""Arguments that a program may not be made for."""
 
 
 def samples(rng: random.Random, counts: Sequence[int], *, inputs: int = INPUTS, held_out: bool = False) -> Iterator[Sample]:
@@ -81,6 +86,29 @@ def abduction(rng: random.Random, sample: Sample) -> azr.Demonstration:
         thought = abduction_thought(program, [*tried, arguments])
     task = AbductionTask.of(program, arguments, output)
     return azr.Demonstration(program_answer(program, arguments), task, thought or "", arguments)
+
+
+def error(rng: random.Random, sample: Sample) -> azr.Demonstration:
+    """Name the error: the program is called with a strange argument, or with one of its own, which raises none."""
+    arguments = ast.literal_eval(f"({sample.inputs[rng.randrange(len(sample.inputs))]},)")
+    called = [(arguments, NO_ERROR)]
+    if rng.random() >= NO_ERROR_SHARE:
+        at = rng.randrange(len(arguments))
+        strange = [(*arguments[:at], value, *arguments[at + 1 :]) for value in _STRANGE]
+        raised = [(changed, name) for changed in strange if (name := _raised(sample.program, changed)) != NO_ERROR]
+        called = raised or called
+    changed, name = rng.choice(called)
+    task = ErrorTask.of(sample.program, ", ".join(map(repr, changed)), name)
+    return azr.Demonstration(program_answer(task.program, task.input), task, "", name)
+
+
+def _raised(program: str, arguments: tuple[object, ...]) -> str:
+    """The name of the error that a generated program raises."""
+    try:
+        compiled(program)(*deepcopy(arguments))
+    except Exception as error:  # whatever it is, its name is the answer
+        return type(error).__name__
+    return NO_ERROR
 
 
 def induction(_: random.Random, sample: Sample) -> azr.Demonstration:

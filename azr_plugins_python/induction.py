@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import azr_core as azr
-from azr_plugins_python import shape
+from azr_plugins_python import measures, shape
 from azr_plugins_python.blocks import Name, bare_or_block, fenced
 from azr_plugins_python.executor import Job, Result, Status, equal, parse_literal
 from azr_plugins_python.options import InductionPairs
@@ -45,7 +45,9 @@ class InductionVerifier(ExecutedVerifier[InductionProposal, InductionTask]):
         ]
 
     def measures(self, task: InductionTask, references: Sequence[azr.Task]) -> dict[str, float]:
-        return {"distinct_outputs": len(set(task.outputs)) / len(task.outputs), "message_words": float(len(task.message.split()))}
+        """Those of its program, which is not new; diversity: how unlike each other its outputs are."""
+        own = {"diversity": measures.variety(task.outputs), "message_words": float(len(task.message.split()))}
+        return measures.describe(task.program) | own
 
     def _attempt(self, task: InductionTask, answer: str) -> Job | azr.Verdict:
         program = bare_or_block(answer, Name.PYTHON)

@@ -12,7 +12,7 @@ from azr_plugins_python.options import Options
 
 @azr.hookimpl
 def azr_environments(config: azr.RunConfig) -> Sequence[azr.Environment]:
-    """Deduction, abduction and induction. Their verifiers share one executor, which closes with any of them."""
+    """Deduction, abduction, induction, and error if the options ask for it. Their verifiers share one executor, which closes with any."""
     options = azr.plugin_options(config, "python", Options)
     return make_environments(options, make_executor(options, config.accept_unsandboxed))
 
@@ -21,5 +21,5 @@ def azr_environments(config: azr.RunConfig) -> Sequence[azr.Environment]:
 def azr_benchmarks(config: azr.RunConfig) -> Sequence[azr.Benchmark]:
     """Held-out programs, graded by the shipped rules whatever the run's options say; only the limits are the run's."""
     asked = azr.plugin_options(config, "python", Options)
-    options = Options(cpu_s=asked.cpu_s, wall_s=asked.wall_s, memory_mb=asked.memory_mb, slots=asked.slots)
+    options = Options(cpu_s=asked.cpu_s, wall_s=asked.wall_s, memory_mb=asked.memory_mb, isolation=asked.isolation, slots=asked.slots)
     return load_benchmarks(make_environments(options, make_executor(options, config.accept_unsandboxed)))

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import azr_core as azr
 from azr_plugins_python.blocks import Name, block, read_blocks, single
+from azr_plugins_python.composite import Composite
 from azr_plugins_python.tasks import InductionProposal, ProgramProposal, ProgramTask
 
 
 def program_answer(program: str, input: str) -> str:
-    """The answer that proposes a deduction or an abduction."""
+    """The answer that proposes a deduction, an abduction or an error."""
     return f"{block(Name.PYTHON, program)}\n{block(Name.INPUT, input)}"
 
 
@@ -20,14 +21,30 @@ def induction_answer(inputs: Sequence[str], message: str) -> str:
 
 
 class ProgramProposer(azr.Proposer[ProgramProposal]):
-    """Proposes a program and an input, for deduction and abduction alike. References may come from either."""
+    """Proposes a program and an input, for deduction, abduction and error alike. References may come from any.
+
+    composite: when the program must call functions made of references; they stand in a block of their own after them.
+    """
+
+    def __init__(self, composite: Composite | None = None) -> None:
+        self._composite = composite or Composite()
+        self._step = 0
+
+    def begin(self, step: int) -> None:
+        self._step = step
 
     def prompt(self, references: Sequence[azr.Task]) -> str:
-        return "\n".join(reference.shown() for reference in _programs(references))
+        functions = self._functions(references)
+        given = [block(Name.FUNCTIONS, "\n\n".join(functions))] if functions else []
+        return "\n".join([*(reference.shown() for reference in _programs(references)), *given])
 
     def parse(self, answer: str, references: Sequence[azr.Task]) -> ProgramProposal:
         blocks = read_blocks(answer, (Name.PYTHON, Name.INPUT))
-        return ProgramProposal(program=single(blocks, Name.PYTHON), input=single(blocks, Name.INPUT))
+        program, input = single(blocks, Name.PYTHON), single(blocks, Name.INPUT)
+        return ProgramProposal(program=program, input=input, functions=self._functions(references))
+
+    def _functions(self, references: Sequence[azr.Task]) -> tuple[str, ...]:
+        return self._composite.functions(self._step, [reference.program for reference in _programs(references)])
 
 
 class InductionProposer(azr.Proposer[InductionProposal]):

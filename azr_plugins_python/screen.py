@@ -16,20 +16,26 @@ MIN_LEAK = 12
 """Characters of a program's line from which on a hint that holds it gives the program away."""
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_OFTEN_MISSED = frozenset({"sys", "shutil"})
-BANNED_MODULES = _OFTEN_MISSED | {
+BANNED_MODULES = frozenset({
     "asyncio", "atexit", "bcrypt", "builtins", "calendar", "code", "codeop", "concurrent", "ctypes", "datetime", "faulthandler",
     "fcntl", "gc", "glob", "hashlib", "hmac", "http", "importlib", "inspect", "io", "logging", "mmap", "multiprocessing", "os",
     "pathlib", "pebble", "pickle", "pkgutil", "platform", "posix", "pty", "random", "resource", "runpy", "secrets", "select",
-    "selectors", "shelve", "signal", "site", "socket", "socketserver", "ssl", "subprocess", "sysconfig", "tempfile", "threading",
-    "time", "timeit", "tracemalloc", "urllib", "uuid", "weakref", "zipimport",
-}  # fmt: skip
+    "selectors", "shelve", "shutil", "signal", "site", "socket", "socketserver", "ssl", "subprocess", "sys", "sysconfig", "tempfile",
+    "threading", "time", "timeit", "tracemalloc", "urllib", "uuid", "weakref", "zipimport",
+})  # fmt: skip
+RELEASED_WORDS = frozenset({
+    "bcrypt", "calendar", "datetime", "hashlib", "hmac", "logging", "multiprocessing", "os.environ", "os.path", "os.sys", "pebble",
+    "random", "subprocess", "sys.exit", "threading", "time",
+})  # fmt: skip
+"""The released code's `banned_words`. It compares each with the single words of dotted names, so those with a dot catch nothing:
+neither os, sys nor shutil is banned there."""
 # Builtins whose value is another one in the next process; two runs may agree by chance.
 BANNED_CALLS = frozenset({"__import__", "hash", "id"})
 
 
 class Screen(StrEnum):
-    """Which programs are refused before they run. reference: the released code, which misses some modules and the calls."""
+    """Which programs are refused before they run. paper: ours, which holds all that the paper bans, what else reaches outside a program,
+    and builtins whose value differs between processes. reference: what the released code catches of its own list, and no more."""
 
     PAPER = "paper"
     REFERENCE = "reference"
@@ -39,13 +45,18 @@ class Screen(StrEnum):
         tree = _parsed(program)
         if not _binds_entry(tree):
             raise azr.InvalidTask(f"no function {ENTRY} at the top level")
-        modules = BANNED_MODULES if self is Screen.PAPER else BANNED_MODULES - _OFTEN_MISSED
-        for module in _imported(tree):
-            if module.partition(".")[0] in modules:
-                raise azr.InvalidTask(f"imports {module[:40]}, which is banned")
-        called = _called_builtins(tree) & BANNED_CALLS if self is Screen.PAPER else frozenset()
+        if self is Screen.REFERENCE:
+            _refuse_imports(name for name in _imported_names(tree) if not RELEASED_WORDS.isdisjoint(name.split(".")))
+            return
+        _refuse_imports(module for module in _imported(tree) if module.partition(".")[0] in BANNED_MODULES)
+        called = called_builtins(tree) & BANNED_CALLS
         if called:
             raise azr.InvalidTask(f"calls {min(called)}(), which is banned")
+
+
+def _refuse_imports(banned: Iterator[str]) -> None:
+    for module in banned:
+        raise azr.InvalidTask(f"imports {module[:40]}, which is banned")
 
 
 def leaks(message: str, program: str) -> bool:
@@ -108,7 +119,16 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield node.module or ""
 
 
-def _called_builtins(tree: ast.AST) -> frozenset[str]:
+def _imported_names(tree: ast.AST) -> Iterator[str]:
+    """Modules, and what is imported from them."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.name for alias in node.names)
+
+
+def called_builtins(tree: ast.AST) -> frozenset[str]:
     """Names that are called and never bound by the program itself."""
     called, bound = set(), set()
     for node in ast.walk(tree):

@@ -91,3 +91,21 @@ def program_seeds(position: int) -> tuple[ProgramProposal, ...]:
 def induction_seeds(pairs: int) -> tuple[InductionProposal, ...]:
     """Proposals for induction. pairs: inputs of each, at most ten."""
     return tuple(InductionProposal(program=seed.program, inputs=seed.inputs[:pairs], message=seed.message) for seed in _SEEDS)
+
+
+_ERRORS = (
+    ("def f(x):\n    return x", "'Hello world'"),
+    ("def f(x):\n    y = ''\n    for c in x:\n        y = c + y\n    return y + x[0]", "''"),
+    ("def f(a, b):\n    y = 0\n    for c in a:\n        y += c // b\n        b -= 1\n    return y", "[4, 9, 7], 2"),
+    ("def f(a, b):\n    return sorted(a)[:b]", "[3, 'k', 1], 2"),
+    ("def f(x):\n    seen = {}\n    for c in x:\n        seen[c] = len(seen)\n    return seen[max(x) + min(x)]", "'abc'"),
+    ("def f(x):\n    try:\n        return int(x[0]) + int(x[1])\n    except IndexError:\n        return int(x)", "'a'"),
+    ("class Full(Exception):\n    pass\ndef f(x):\n    load = 0\n    for c in x:\n        load += c\n        if load > 9:\n"
+     "            raise Full(load)\n    return load", "[2, 5, 1, 3]"),
+    ("def f(n):\n    y = [0, 1]\n    while len(y) < n:\n        y.append(y[-1] + y[-2])\n    return y[n]", "5"),
+)  # fmt: skip
+
+
+def error_seeds() -> tuple[ProgramProposal, ...]:
+    """Proposals for error tasks; the first, the paper's identity program, raises none."""
+    return tuple(ProgramProposal(program=program, input=input) for program, input in _ERRORS)

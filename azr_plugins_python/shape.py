@@ -1,4 +1,4 @@
-"""The shape of a program: its identity without layout, its skeleton without details, and numbers that describe it.
+"""The shape of a program: its identity without layout, and its skeleton without details.
 
 Every program that comes here has passed the screen, so it parses and is not deeply nested.
 """
@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Sequence
-from difflib import SequenceMatcher
 from functools import lru_cache
 
 from azr_plugins_python.executor import display, parse_arguments
 
 ENTRY = "f"
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_BRANCHES = (ast.If, ast.For, ast.While, ast.IfExp, ast.ExceptHandler, ast.comprehension, ast.Assert, ast.match_case)
 
 
 def parse(program: str) -> ast.Module:
@@ -67,40 +64,10 @@ def arguments_key(arguments: str) -> str:
 def skeleton(program: str) -> str:
     """The program with every number and string replaced by '#' and the names it binds by v0, v1, ... in order."""
     tree = without_docstrings(parse(program))
-    return unparsed(_Eraser(_bound_names(tree)).visit(tree))
+    return unparsed(_Eraser(bound_names(tree)).visit(tree))
 
 
-def measures(program: str, references: Sequence[str]) -> dict[str, float]:
-    """Lines, syntax nodes, depth, cyclomatic complexity, and distance 0..1 to the nearest reference (1 where there is none)."""
-    tree = without_docstrings(parse(program))
-    nodes = _node_types(program)
-    matchers = [SequenceMatcher(None, nodes, _node_types(reference), autojunk=False) for reference in references]
-    return {
-        "lines": float(len(unparsed(tree).splitlines())),
-        "nodes": float(len(nodes)),
-        "depth": float(depth(tree)),
-        "complexity": float(_complexity(tree)),
-        "distance": 1.0 - max((matcher.ratio() for matcher in matchers), default=0.0),
-    }
-
-
-def _complexity(tree: ast.AST) -> int:
-    branches = sum(isinstance(node, _BRANCHES) for node in ast.walk(tree))
-    return 1 + branches + sum(len(node.values) - 1 for node in ast.walk(tree) if isinstance(node, ast.BoolOp))
-
-
-@lru_cache(maxsize=8192)
-def _node_types(program: str) -> tuple[str, ...]:
-    """Names of the node types, depth first."""
-    found, pending = [], list[ast.AST]([without_docstrings(parse(program))])
-    while pending:
-        node = pending.pop()
-        found.append(type(node).__name__)
-        pending.extend(reversed(list(ast.iter_child_nodes(node))))
-    return tuple(found)
-
-
-def _bound_names(tree: ast.AST) -> dict[str, str]:
+def bound_names(tree: ast.AST) -> dict[str, str]:
     """New names for the parameters, variables, functions and classes of a program, in order of appearance."""
     new: dict[str, str] = {}
     for node in ast.walk(tree):

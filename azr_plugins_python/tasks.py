@@ -1,4 +1,4 @@
-"""Proposals and tasks of the three environments. Tasks hold all that their grader needs, so a store can give them back."""
+"""Proposals and tasks of the environments. Tasks hold all that their grader needs, so a store can give them back."""
 
 from __future__ import annotations
 
@@ -25,10 +25,19 @@ Arguments = Annotated[str, AfterValidator(_unwrapped)]
 
 
 class ProgramProposal(azr.Proposal):
-    """A program and one input: proposes a deduction or an abduction. input: argument text such as `3, 'a'`."""
+    """A program and one input: proposes a deduction, an abduction or an error. input: argument text such as `3, 'a'`.
+
+    functions: definitions that the program was given and must call (see `composite`).
+    """
 
     program: str
     input: Arguments
+    functions: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> str:
+        """The program with the functions it was given before it."""
+        return "\n\n".join((*self.functions, self.program))
 
 
 class InductionProposal(azr.Proposal):
@@ -40,11 +49,23 @@ class InductionProposal(azr.Proposal):
 
 
 class ProgramTask(azr.Task):
-    """A program that was run once. output: display text of the value."""
+    """A program that was run once. output: display text of the value. given: characters of the program that its proposer did not write."""
 
     program: str
     input: str
     output: str
+    given: int = 0
+
+    @classmethod
+    def of(cls, program: str, input: str, output: str, given: int = 0) -> Self:
+        """The task in its plain text, which shows the input and asks for the output."""
+        question = f"{block(Name.PYTHON, program)}\n{block(Name.INPUT, input)}"
+        return cls(question=question, answer=output, program=program, input=input, output=output, given=given)
+
+    @property
+    def own(self) -> str:
+        """The program without the functions that its proposer was given."""
+        return self.program[self.given :]
 
     def key(self) -> str:
         """The program's syntax and the values of its arguments: layout, comments and quotes do not count."""
@@ -58,21 +79,22 @@ class ProgramTask(azr.Task):
 class DeductionTask(ProgramTask):
     """Give the output."""
 
-    @classmethod
-    def of(cls, program: str, input: str, output: str) -> Self:
-        """The task in its plain text."""
-        question = f"{block(Name.PYTHON, program)}\n{block(Name.INPUT, input)}"
-        return cls(question=question, answer=output, program=program, input=input, output=output)
+
+NO_ERROR = "NoError"
+
+
+class ErrorTask(ProgramTask):
+    """Name the error that the program raises, or `NoError`. output: that name."""
 
 
 class AbductionTask(ProgramTask):
     """Give an input that leads to the output."""
 
     @classmethod
-    def of(cls, program: str, input: str, output: str) -> Self:
-        """The task in its plain text."""
+    def of(cls, program: str, input: str, output: str, given: int = 0) -> Self:
+        """The task in its plain text, which shows the output."""
         question = f"{block(Name.PYTHON, program)}\n{block(Name.OUTPUT, output)}"
-        return cls(question=question, answer=input, program=program, input=input, output=output)
+        return cls(question=question, answer=input, program=program, input=input, output=output, given=given)
 
 
 class InductionTask(azr.Task):

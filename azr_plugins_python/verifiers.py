@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import azr_core as azr
-from azr_plugins_python import shape
+from azr_plugins_python import composite, measures, shape
 from azr_plugins_python.blocks import Name, bare_or_block, fenced
 from azr_plugins_python.executor import (
     Call,
     Executor,
     Job,
     LiteralError,
+    Protection,
     Result,
     SandboxUnavailable,
     Status,
@@ -40,7 +41,7 @@ _SHARED_FATE = frozenset(
 
 
 class ExecutedVerifier(azr.Verifier[P, T]):
-    """What the three verifiers share: one executor call for a batch of proposals, one for a batch of answers."""
+    """What the verifiers share: one executor call for a batch of proposals, one for a batch of answers."""
 
     isolated = True
 
@@ -77,6 +78,17 @@ class ExecutedVerifier(azr.Verifier[P, T]):
             return str(self._executor.protection())
         except SandboxUnavailable as error:
             raise azr.UsageError(str(error)) from None
+
+    def fingerprint(self) -> str:
+        try:
+            return self._executor.fingerprint()
+        except SandboxUnavailable as error:
+            raise azr.UsageError(str(error)) from None
+
+    def checks(self) -> Sequence[azr.Check]:
+        found: Protection = self._executor.examine()
+        level = azr.Check("level", found.level != "L0", str(found), found.mend)
+        return [level, *(azr.Check(one.name, one.held, one.observed, "" if one.held else found.mend) for one in found.attempts)]
 
     def close(self) -> None:
         self._executor.close()
@@ -133,23 +145,39 @@ class ExecutedVerifier(azr.Verifier[P, T]):
 
 
 class ProgramVerifier(ExecutedVerifier[ProgramProposal, R]):
-    """Admits a program and an input, for deduction and abduction alike."""
+    """Admits a program and an input, for deduction, abduction and error alike."""
+
+    kind: type[R]
 
     def job(self, proposal: ProgramProposal) -> Job:
-        return self.checked(proposal.program, (proposal.input,))
+        job = self.checked(proposal.whole, (proposal.input,))
+        if proposal.functions:
+            composite.check(proposal.program, proposal.functions)
+        return job
+
+    def task(self, proposal: ProgramProposal, outputs: tuple[str, ...]) -> R:
+        given = len(proposal.whole) - len(proposal.program)
+        return self.kind.of(proposal.whole, proposal.input, outputs[0], given)
 
     def measures(self, task: R, references: Sequence[azr.Task]) -> dict[str, float]:
-        return shape.measures(task.program, [reference.program for reference in references if isinstance(reference, ProgramTask)])
+        others = [reference for reference in references if isinstance(reference, ProgramTask)]
+        return measures.describe(task.own) | {
+            "edit_distance": measures.edit_distance(task.own, [other.own for other in others]),
+            "diversity": measures.surprise(self.asked(task), list(map(self.asked, others))),
+        }
 
     def skeleton(self, task: R) -> str:
         return shape.skeleton(task.program)
+
+    def asked(self, task: ProgramTask) -> str:
+        """The part of a task that solvers are asked for, as text that is equal for equal answers."""
+        return task.output
 
 
 class DeductionVerifier(ProgramVerifier[DeductionTask]):
     """An answer is a literal that equals the output; nothing runs to grade it."""
 
-    def task(self, proposal: ProgramProposal, outputs: tuple[str, ...]) -> DeductionTask:
-        return DeductionTask.of(proposal.program, proposal.input, outputs[0])
+    kind = DeductionTask
 
     def grade_many(self, pairs: Sequence[tuple[DeductionTask, str]]) -> list[Graded]:
         return [caught(self._compare, task, answer) for task, answer in pairs]
@@ -162,8 +190,10 @@ class DeductionVerifier(ProgramVerifier[DeductionTask]):
 class AbductionVerifier(ProgramVerifier[AbductionTask]):
     """An answer is an argument list on which the program gives an output equal to the task's."""
 
-    def task(self, proposal: ProgramProposal, outputs: tuple[str, ...]) -> AbductionTask:
-        return AbductionTask.of(proposal.program, proposal.input, outputs[0])
+    kind = AbductionTask
+
+    def asked(self, task: ProgramTask) -> str:
+        return shape.arguments_key(task.input)
 
     def grade_many(self, pairs: Sequence[tuple[AbductionTask, str]]) -> list[Graded]:
         jobs = [caught(self._attempt, task, answer) for task, answer in pairs]

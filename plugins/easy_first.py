@@ -17,6 +17,9 @@ class EasyFirst(azr.Proposer[Any]):
     def __init__(self, wrapped: azr.Proposer[Any]) -> None:
         self.wrapped = wrapped
 
+    def begin(self, step: int) -> None:
+        self.wrapped.begin(step)
+
     def prompt(self, references: Sequence[azr.Task]) -> str:
         return self.wrapped.prompt(_by_length(references))
 

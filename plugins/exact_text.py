@@ -10,8 +10,6 @@ from typing import Any
 
 import azr_core as azr
 
-ENVIRONMENT = "python/deduction"
-
 
 class ExactText(azr.Verifier[Any, Any]):
     """Asks another verifier first, and then for a line of the answer that is the reference's text."""
@@ -42,6 +40,9 @@ class ExactText(azr.Verifier[Any, Any]):
     def protection(self) -> str:
         return self.wrapped.protection()
 
+    def checks(self) -> Sequence[azr.Check]:
+        return self.wrapped.checks()
+
 
 def _exact(task: azr.Task, answer: str, grade: Any) -> Any:
     """The grade, unless it praises another text than the reference's. A line of it is enough: answers may stand in a block."""
@@ -54,4 +55,4 @@ def _exact(task: azr.Task, answer: str, grade: Any) -> Any:
 @azr.hookimpl
 def azr_verifier(environment: azr.Environment) -> azr.Verifier[Any, Any] | None:
     """For deduction only."""
-    return ExactText(environment.verifier) if environment.name == ENVIRONMENT else None
+    return ExactText(environment.verifier) if environment.name == "python/deduction" else None

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attacking import CANARY_ENV, CANARY_TEXT, VARIANTS, Variant, lay_canary
+
+from azr_plugins_python.executor import Executor, slot
+from azr_plugins_python.executor.profiles import Profile, package_folders
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +21,30 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("AZR_TEST_DATA is unset: it names the folder of test material, which is not part of the project")
     return Path(folder)
+
+
+# A fork of the wide jail costs ten of the lean one.
+_PARAMS = [pytest.param(variant, id=str(variant), marks=[pytest.mark.slow] * (variant.profile is Profile.wide)) for variant in VARIANTS]
+
+
+@pytest.fixture(scope="module", params=_PARAMS)
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """An executor of every kind that hostile programs may meet; see `attacking.VARIANTS`."""
+    variant: Variant = request.param
+    if sys.platform != "linux":
+        pytest.skip("the jail needs Linux")
+    if variant.profile is Profile.wide and not package_folders():
+        pytest.skip("neither numpy nor sympy is installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CANARY_ENV, CANARY_TEXT)
+        if variant.loaded:
+            patch.setattr(slot, "_ZYGOTE", str(Path(__file__).with_name("loaded_zygote.py")))
+        with variant.build() as built:
+            built.protection()
+            yield built
+
+
+@pytest.fixture(scope="module")
+def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that anyone may write to and that nothing may change."""
+    return lay_canary(tmp_path_factory.mktemp("canary"))

@@ -53,7 +53,7 @@ def test_a_run_is_played_measured_reported_and_its_paths_are_named(azr: Azr) -> 
     assert code == 0
     assert "step 3/3" in out and "held out, step 3" in out
     folder = Path("runs/played_plugin-001/report")
-    assert {path.name for path in folder.iterdir()} == {"report.json", "report.md", "curves.png"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", "report.md", "curves.png", "health.png"}
     assert str(folder / "curves.png") in out and "azr show played_plugin-001" in out
     assert "--resume" not in out
 

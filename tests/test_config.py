@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import azr_core as azr
-from azr_core.config import assignment, differences, read_toml
+from azr_core.config import assignment, read_toml
+from azr_core.differences import differences
 
 
 def parse(**settings: Any) -> azr.RunConfig:

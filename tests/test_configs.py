@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,19 @@ from typing import Any
 import pytest
 
 import azr_core as azr
+from azr_core import run
 from azr_core.config import read_toml
+from azr_core.differences import differences
 from azr_core.options import Chosen, preset_file
 from azr_core.rewards import Learnability
 from azr_core.run import Request, resolve
-from azr_plugins_python.training.options import TrainerOptions
+from azr_plugins_python.options import Options
+from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-FILES = sorted(CONFIGS.rglob("*.toml"))
+FILES = sorted(file for file in CONFIGS.rglob("*.toml") if file.parent.name != "studies")  # a study is many runs
 PRESETS = sorted((CONFIGS / "presets").glob("*.toml"))
+MODELS = sorted((CONFIGS / "models").glob("*.toml"))
 
 
 def settled(settings: Mapping[str, Any]) -> azr.RunConfig:
@@ -27,6 +32,7 @@ def settled(settings: Mapping[str, Any]) -> azr.RunConfig:
         plugins.buffer(config)
         plugins.shaper(config)
         azr.parse(TrainerOptions, config.trainer.options, "[trainer]")
+        azr.plugin_options(config, "python", Options)
         assert len(plugins.environments(config)) == 3
     finally:
         plugins.close()
@@ -64,9 +70,98 @@ def test_the_preset_azr_is_what_a_run_without_one_has() -> None:
 def test_the_preset_paper_is_the_papers_table() -> None:
     config = settled(Chosen(preset="paper").settings())
     assert (config.references, config.probe_samples, config.probes, config.buffer.options["cap"]) == (6, 8, "measure", 16384)
-    assert config.trainer.options["entropy_coefficient"] == 0.001
     options = azr.parse(type(Learnability().options), config.reward.options, "[reward]")
     assert options == Learnability().options  # whose defaults are the paper's
+    assert azr.plugin_options(config, "python", Options) == Options()  # and so are these
+    told = read_toml(CONFIGS / "presets/paper.toml")["trainer"]
+    assert azr.parse(TrainerOptions, told, "[trainer]") == TrainerOptions()
+
+
+def test_paper_and_reference_differ_in_the_register_alone() -> None:
+    paper, reference = (settled(Chosen(preset=name).settings()).model_dump(mode="json") for name in ("paper", "reference"))
+    assert {name: (before, after) for name, before, after in differences(paper, reference)} == {
+        "solve_lag": (0, 1),
+        "solve_window": (1, 10),
+        "probe_format": ("required", "ignored"),
+        "reward.zero_reward": (0.0, -0.5),
+        "reward.whitening": ("sequence", "token"),
+        "plugin_options.python.induction_pairs": ("all", "hidden"),
+        "plugin_options.python.screen": ("paper", "reference"),
+    }
+
+
+def test_paper_and_reference_set_the_same_settings() -> None:
+    """So that no default of ours ever stands in for the paper's or the released code's word."""
+    names = [flat(read_toml(file)).keys() for file in PRESETS if file.stem != "azr"]
+    assert names[0] == names[1] and len(names[0]) >= 35
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= flat(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {f"{prefix}{name}": value}
+    return found
+
+
+@pytest.mark.parametrize("preset", ["paper", "reference"])
+def test_the_optimiser_of_a_preset_reaches_the_trainer(preset: str) -> None:
+    chosen = Chosen(preset, assignments=("trainer.entropy_coefficient=0.25", "trainer.weight_decay=0.125"))
+    config, plugins = resolve(Request(("python",), chosen.settings()))
+    try:
+        trainer: Any = plugins.trainer(config)
+    finally:
+        plugins.close()
+    arguments, (group, *_) = trainer._arguments("nowhere", 1), trainer.optimizer.param_groups
+    assert (arguments.entropy_coef, arguments.epsilon, arguments.max_grad_norm, arguments.beta) == (0.25, 0.2, 1.0, 0.0)
+    assert (group["weight_decay"], tuple(group["betas"])) == (0.125, (0.9, 0.999))
+
+
+@pytest.mark.parametrize("file", MODELS, ids=lambda file: file.stem)
+def test_a_models_file_holds_the_papers_sizes_and_takes_any_preset(file: Path) -> None:
+    config = settled(Chosen("paper", [file], assignments=(f"trainer.model={EMBEDDED}",)).settings())
+    assert (config.batch_size, config.prompt_tokens, config.propose_tokens, config.solve_tokens) == (64, 6144, 8096, 8096)
+    assert (config.steps, config.style, config.trainer.options["learning_rate"], config.probe_samples) == (500, "paper", 1e-6, 8)
+    algorithm = read_toml(CONFIGS / "presets" / "paper.toml").keys() - {"trainer"}
+    assert not algorithm & read_toml(file).keys()
+
+
+def test_a_shipped_file_is_found_from_anywhere_and_the_users_own_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = Path("models/qwen2.5-7b.toml")
+    assert Chosen(files=[name]).settings() == read_toml(CONFIGS / name)
+    (tmp_path / "models").mkdir()
+    (tmp_path / name).write_text("steps = 3")
+    assert Chosen(files=[name]).settings() == {"steps": 3}
+    with pytest.raises(azr.ConfigError, match=r"nowhere\.toml"):
+        Chosen(files=[Path("nowhere.toml")]).settings()
+
+
+@pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
+def test_a_preset_plays_any_plugin(file: Path) -> None:
+    config, plugins = resolve(Request((str(Path(__file__).with_name("toy_plugin.py")),), read_toml(file)))
+    assert list(plugins.environments(config)) == ["toy/sorting"] and config.probe_samples == 8
+    plugins.close()
+
+
+def test_the_papers_models_are_those_it_was_run_on() -> None:
+    assert {read_toml(file)["trainer"]["model"] for file in MODELS} == {
+        "Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-14B", "Qwen/Qwen2.5-Coder-3B", "Qwen/Qwen2.5-Coder-7B", "Qwen/Qwen2.5-Coder-14B",
+        "meta-llama/Llama-3.1-8B", "Qwen/Qwen3-4B-Base",
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the jail needs Linux")
+@pytest.mark.parametrize(
+    "chosen", [Chosen("reference"), Chosen("paper", [CONFIGS / "models" / "qwen2.5-3b-coder.toml"])], ids=["reference", "paper"]
+)
+def test_a_preset_is_played_in_a_plan_before_it_is_played(chosen: Chosen) -> None:
+    """With the embedded model and lengths that fit it, whatever the model's file says."""
+    short = ("style=compact", "prompt_tokens=640", "propose_tokens=160", "solve_tokens=160", "batch_size=4", "trainer.threads=1")
+    shares = ("environments.python/deduction=1",)
+    settings = Chosen(chosen.preset, chosen.files, assignments=(f"trainer.model={EMBEDDED}", *short, *shares)).settings()
+    plan = run.plan(Request(("python",), settings))
+    assert "python/deduction 12" in plan["prompts a step"] and plan["solves a task"] == "8, for the solve rate only"
+    assert "of 32 each" in plan["valid proposals"]
 
 
 def test_a_flag_wins_over_a_file_and_a_file_over_a_preset() -> None:

@@ -16,6 +16,7 @@ from azr_core.config import RunConfig
 from azr_core.engine import Parts, SelfPlay
 from azr_core.errors import ConfigError, PluginError
 from azr_core.rewards import Learnability, LearnabilityOptions
+from azr_core.seeding import seed
 from azr_core.shares import quotas
 from azr_core.store import RunStore
 from azr_core.testing import ScriptedPolicy
@@ -31,7 +32,7 @@ def loop(benchmarks: Sequence[Benchmark] = (), **settings: object) -> SelfPlay:
     environments = {environment.name: environment for environment in toy_plugin.azr_environments()}
     shaper = Learnability(LearnabilityOptions(novelty=1.0))
     engine = SelfPlay(config, Parts(environments, UniformBuffer(), shaper, Verification(), benchmarks))
-    engine.seed()
+    seed(engine)
     return engine
 
 
@@ -92,8 +93,8 @@ def test_a_task_must_pass_its_own_grader() -> None:
 
     environment = azr.Environment(NAME, toy_plugin.ToyProposer(), Broken(), [toy_plugin.Numbers(numbers=(2, 1))], toy_plugin.Sorting)
     engine = SelfPlay(RunConfig(plugins=("toy",)), Parts({NAME: environment}, UniformBuffer(), Learnability(), Verification()))
-    with pytest.raises(PluginError, match="none of its 1 seeds"):
-        engine.seed()
+    with pytest.raises(PluginError, match="0 of 1 seeds admitted"):
+        seed(engine)
 
 
 def test_a_missing_solver_batch_is_filled_from_the_buffer() -> None:
@@ -147,9 +148,9 @@ def test_novelty_counts_survive_a_restart(tmp_path: Path) -> None:
         store.commit(step, whole.step(player([f"{step}5 4", f"{step}6 5"]), step), whole.take_records(), {})
     fresh = loop()
     again = SelfPlay(whole.config, Parts(whole.environments, UniformBuffer(), Learnability(), Verification()))
-    again.restore(store.tasks({NAME: toy_plugin.Sorting}), store.rewarded())
-    assert again.seen == whole.seen and again.skeletons == whole.skeletons
-    assert again.seen > fresh.seen
+    again.restore(store.tasks({NAME: toy_plugin.Sorting}), store.solves(), store.rewarded())
+    assert again.admission.seen == whole.admission.seen and again.admission.skeletons == whole.admission.skeletons
+    assert again.admission.seen > fresh.admission.seen
     assert again.buffer.count(NAME) == whole.buffer.count(NAME)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from azr_plugins_python.executor import (
+    Attempt,
     Executor,
     Job,
     Limits,
@@ -222,10 +223,10 @@ def test_closing_leaves_no_process_behind() -> None:
 
 
 def test_without_a_jail_the_executor_refuses_and_names_two_ways_on() -> None:
-    bare = Protection("L0", "fork-1", 0, 0, False, False, ("read",), Limits())
+    bare = Protection("L0", "jail-2", 0, 0, False, False, (Attempt("read a file", False, "got through"),), Limits())
     built = Executor(slots=1)
     built._protection = bare
-    with pytest.raises(SandboxUnavailable, match=r"Dockerfile.*--set accept_unsandboxed=true"):
+    with pytest.raises(SandboxUnavailable, match=r"read a file: got through.*Dockerfile.*--i-accept-unsandboxed-execution"):
         built.run([Job("def f(): return 1", ("",))])
     with Executor(slots=1, allow_unsandboxed=True) as allowed:
         allowed._protection = bare
@@ -239,7 +240,7 @@ def test_the_jail_is_the_same_without_any_privilege() -> None:
 
 
 def test_protection_and_fingerprint_say_what_is_in_force(executor: Executor) -> None:
-    assert str(executor.protection()).startswith(f"sandbox {executor.protection().level} (fork-1): uid ")
+    assert str(executor.protection()).startswith(f"sandbox {executor.protection().level} (jail-2): uid ")
     assert "cpu_s=0.4" in executor.fingerprint() and executor.fingerprint() == executor.fingerprint()
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from azr_plugins_python.executor import (
     Executor,
+    Isolation,
     Job,
     Limits,
     LiteralError,
@@ -41,13 +42,14 @@ def f():
 AFTER = Job("def f(): return len([1, 2, 3]) + sum([1, 2])", ("",))
 
 
-@pytest.fixture(scope="module", params=["lean guarded", "lean unguarded", "wide unguarded"])
+@pytest.fixture(scope="module", params=["lean guarded auto", "lean unguarded auto", "lean unguarded strict", "wide unguarded strict"])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    """Every attack meets both kinds of zygote: numpy may load ctypes and more, and nothing may depend on their absence."""
-    profile, guard = request.param.split()
+    """Every attack meets both kinds of zygote and of isolation: numpy may load ctypes and more, and nothing may depend on their absence."""
+    profile, guard, isolation = request.param.split()
     if profile == "wide" and not package_folders():
         pytest.skip("neither numpy nor sympy is installed")
-    with Executor(Limits(cpu_s=0.5, wall_s=4.0), slots=2, import_guard=guard == "guarded", profile=Profile(profile)) as built:
+    limits, guarded = Limits(cpu_s=0.5, wall_s=4.0), guard == "guarded"
+    with Executor(limits, slots=2, import_guard=guarded, profile=Profile(profile), isolation=Isolation(isolation)) as built:
         yield built
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from azr_plugins_python.executor import Executor, Job, Limits, Profile, SandboxUnavailable, Status
-from azr_plugins_python.executor import host as executor_host
+from azr_plugins_python.executor import Executor, Job, Limits, Profile, Status
 from azr_plugins_python.executor import slot as executor_slot
 from azr_plugins_python.executor.profiles import package_folders, profile_of
 from azr_plugins_python.screen import Screen
@@ -107,10 +106,3 @@ def test_a_wide_zygote_that_does_not_start_spoils_only_its_own_jobs(monkeypatch:
 
 def test_the_gate_for_proposals_lets_both_packages_through() -> None:
     Screen.PAPER.check("import numpy as np\nfrom sympy import isprime\ndef f(x):\n    return isprime(x)")
-
-
-def test_without_linux_only_the_way_that_works_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executor_host.platform, "system", lambda: "Darwin")
-    with pytest.raises(SandboxUnavailable, match="Dockerfile") as refusal:
-        Executor(allow_unsandboxed=True).protection()
-    assert "accept_unsandboxed" not in str(refusal.value)

@@ -108,6 +108,7 @@ def test_exact_text_replaces_deduction_only_and_keeps_what_it_wraps(loaded: Reso
     assert verifier.skeleton(task) == usual["python/deduction"].verifier.skeleton(task) != ""
     assert verifier.measures(task, ()) == usual["python/deduction"].verifier.measures(task, ())
     assert verifier.protection() == usual["python/deduction"].verifier.protection()
+    assert verifier.checks() == usual["python/deduction"].verifier.checks() != ()
     shipped = [benchmark.environments["python/deduction"].verifier for benchmark in plugins.benchmarks(config)]
     assert all(type(one) is type(usual["python/deduction"].verifier) for one in shipped)
 

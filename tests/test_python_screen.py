@@ -1,4 +1,4 @@
-"""The Python plugin's view of programs: the screen, leaks, identity, skeleton, measures."""
+"""The Python plugin's view of programs: the screen, leaks, identity, skeleton."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import ast
 import pytest
 
 import azr_core as azr
-from azr_plugins_python.screen import MAX_DEPTH, Screen, leaks
-from azr_plugins_python.shape import arguments_key, depth, measures, parse, program_key, skeleton
+from azr_plugins_python.measures import describe, edit_distance
+from azr_plugins_python.screen import BANNED_MODULES, MAX_DEPTH, Screen, leaks
+from azr_plugins_python.shape import arguments_key, depth, parse, program_key, skeleton
 from azr_plugins_python.tasks import AbductionTask, DeductionTask, InductionProposal, InductionTask
 
 PLAIN = "def f(x):\n    return x + 1"
@@ -57,18 +58,35 @@ def test_the_screen_refuses_with_the_reason(program: str, reason: str) -> None:
         Screen.PAPER.check(program)
 
 
-def test_the_reference_screen_misses_what_the_released_code_misses() -> None:
-    for program in ("import sys\n" + PLAIN, "import shutil\n" + PLAIN):
-        Screen.REFERENCE.check(program)
-    with pytest.raises(azr.InvalidTask, match="imports random"):
-        Screen.REFERENCE.check("import random\n" + PLAIN)
+RELEASED = (
+    "bcrypt", "calendar", "datetime", "hashlib", "hmac", "logging", "multiprocessing", "pebble", "random", "subprocess", "threading",
+    "time",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["import {}", "import {} as m", "from {} import x", "import a.{}", "from x import {}"])
+def test_the_reference_screen_catches_the_released_list_wherever_it_stands_in_an_import(form: str) -> None:
+    for module in RELEASED:
+        with pytest.raises(azr.InvalidTask, match="imports"):
+            Screen.REFERENCE.check(f"{form.format(module)}\n{PLAIN}")
+
+
+@pytest.mark.parametrize("module", ["sys", "shutil", "os", "os.path", "socket"])
+def test_the_reference_screen_misses_what_the_released_code_misses_and_the_papers_does_not(module: str) -> None:
+    Screen.REFERENCE.check(f"import {module}\n{PLAIN}")
+    with pytest.raises(azr.InvalidTask, match=f"imports {module}"):
+        Screen.PAPER.check(f"import {module}\n{PLAIN}")
+
+
+def test_the_papers_screen_holds_the_released_list_and_sys_and_shutil() -> None:
+    assert {*RELEASED, "sys", "shutil"} <= BANNED_MODULES
 
 
 def test_the_deepest_program_that_passes_can_be_described() -> None:
     program = "def f(x):\n    return " + "x + " * (MAX_DEPTH - 6) + "x"
     Screen.PAPER.check(program)
     assert depth(parse(program)) >= MAX_DEPTH - 3
-    assert program_key(program) and skeleton(program) and measures(program, [program])["distance"] == 0.0
+    assert program_key(program) and skeleton(program) and describe(program) and edit_distance(program, [program]) == 0.0
 
 
 def test_layout_comments_quotes_and_docstrings_do_not_make_another_task() -> None:
@@ -110,16 +128,7 @@ def test_a_program_that_cannot_be_unparsed_still_has_a_skeleton() -> None:
     with pytest.raises(ValueError, match="backslash"):
         ast.unparse(parse(program))
     Screen.PAPER.check(program)
-    assert skeleton(program) and measures(program, [])["lines"] > 0 and not leaks("hint", program)
-
-
-def test_measures_grow_with_the_program() -> None:
-    long = "def f(x):\n    y = 0\n    for c in x:\n        if c > 3 and c < 9:\n            y += c\n    return y"
-    small, large = measures(PLAIN, [long]), measures(long, [PLAIN, long])
-    assert all(small[name] < large[name] for name in ("lines", "nodes", "depth", "complexity"))
-    assert large["complexity"] == 4.0
-    assert large["distance"] == 0.0 < small["distance"] < 1.0
-    assert measures(PLAIN, [])["distance"] == 1.0
+    assert skeleton(program) and describe(program)["lines"] > 0 and not leaks("hint", program)
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from azr_core.types import Evaluation
 
 KEYS = {
     "run", "seed", "steps", "wall_s", "evaluation_s", "tokens_generated", "tokens_trained", "time_share", "environments", "benchmarks",
+    "alarms",
 }  # fmt: skip
 
 
@@ -115,7 +116,7 @@ def test_what_was_measured_once_has_no_end_and_no_gain(tmp_path: Path) -> None:
 
 def test_the_report_folder_holds_a_page_figures_and_a_picture(run: Path) -> None:
     folder = report.write(run)
-    assert {path.name for path in folder.iterdir()} == {"report.json", "report.md", "curves.png"}
+    assert {path.name for path in folder.iterdir()} == {"report.json", "report.md", "curves.png", "health.png"}
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     page = (folder / "report.md").read_text()
     assert "| familiar | toys/count | sampled | 300 |" in page and "![curves](curves.png)" in page

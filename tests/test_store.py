@@ -60,6 +60,26 @@ def test_a_solve_that_our_machinery_broke_is_no_attempt(store: RunStore) -> None
     assert next(store.tasks({E: Sum})).attempts == 0
 
 
+def test_probes_from_before_a_task_was_remembered_are_not_counted_when_a_run_is_taken_up(store: RunStore) -> None:
+    store.commit(1, [solve(1, azr.Outcome.WRONG, azr.Kind.PROBE)], [], {})
+    store.commit(2, [solve(1, azr.Outcome.SOLVED, azr.Kind.PROBE)], [record(1, 2)], {})
+    before = list(store.tasks({E: Sum}))
+    store.truncate(2)
+    assert list(store.tasks({E: Sum})) == before and (before[0].attempts, before[0].solved) == (1, 1)
+
+
+def test_solves_are_told_by_step_and_task_probes_first(store: RunStore) -> None:
+    episodes = [solve(2, azr.Outcome.SOLVED), *(solve(1, outcome, azr.Kind.PROBE) for outcome in (azr.Outcome.SOLVED, azr.Outcome.WRONG))]
+    store.commit(1, [*episodes, solve(1, azr.Outcome.FAILED, azr.Kind.PROBE)], [], {})
+    store.commit(2, [solve(1, azr.Outcome.TIMEOUT)], [], {})
+    names = [azr.task_id(E, task(number)) for number in (1, 2)]
+    assert list(store.solves()) == [
+        azr.TaskSolves(1, azr.Kind.PROBE, E, names[0], 2, 1),
+        azr.TaskSolves(1, azr.Kind.SOLVE, E, names[1], 1, 1),
+        azr.TaskSolves(2, azr.Kind.SOLVE, E, names[0], 1, 0),
+    ]
+
+
 def test_tasks_of_other_environments_are_left_out(store: RunStore) -> None:
     store.commit(1, [], [record(1)], {})
     assert not list(store.tasks({}))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import azr_core as azr
-from azr_core.verification import BATCH, Verification
+from azr_core.verification import Verification
+from azr_core.workers import BATCH
 
 HOSTILE = str(Path(__file__).with_name("hostile_plugin.py"))
 REFUSALS = {"form": azr.Outcome.MALFORMED, "refuse": azr.Outcome.INVALID, "away": azr.Outcome.FAILED}

@@ -14,6 +14,7 @@ from types import CodeType
 from typing import Any
 
 from azr_plugins_python.executor import codec, wire
+from azr_plugins_python.executor.gate import BUILTINS, Gate
 
 Namespace = dict[str, object]
 Send = Callable[[bytes], object]
@@ -32,7 +33,7 @@ _importable = frozenset(name.partition(".")[0] for name in PRELOADED)
 _hidden = ("ctypes", "_ctypes", "signal", "_signal", "resource", "posix", "subprocess", "socket", "_socket")
 
 _compile, _exec, _type, _import = compile, exec, type, builtins.__import__
-_BaseException, _MemoryError, _MISSING = BaseException, MemoryError, object()
+_BaseException, _MemoryError, _SyntaxError, _MISSING = BaseException, MemoryError, SyntaxError, object()
 _parse, _range, _len, _enumerate = json.loads, range, len, enumerate
 _pack, _encode, _build = wire.pack_answer, codec.encode, codec.build
 _TooLarge, _Unsupported, _RecursionError, _ValueError = codec.TooLarge, codec.Unsupported, RecursionError, ValueError
@@ -62,6 +63,8 @@ _open_builtins: Namespace = dict(vars(builtins))
 _guarded_builtins: Namespace = {name: item for name, item in _open_builtins.items() if name not in _WITHHELD}
 _guarded_builtins["__import__"] = _guarded_import
 _guarded_builtins["input"] = _no_input
+_shared_builtins: Namespace = {name: _open_builtins[name] for name in BUILTINS} | {"__import__": _guarded_import}
+_open_shared_builtins: Namespace = _shared_builtins | {"__import__": _import}
 
 
 def hide_modules() -> None:
@@ -70,20 +73,36 @@ def hide_modules() -> None:
         sys.modules.pop(name, None)
 
 
-def run_job(order: wire.Order, send: Send) -> None:
-    """Compiles the program and makes its calls, sending one answer for each."""
+class Unfit(Exception):
+    """What happened in a shared process should happen in one of its own: memory or stack ran out."""
+
+
+def run_job(order: wire.Order, send: Send, gate: Gate | None = None) -> bool:
+    """Compiles the program and makes its calls, sending one answer for each. False: the gate refused it, and nothing ran.
+
+    With a gate the process is shared; Unfit is raised where what happened may depend on that.
+    """
     identity, names = order.identity, _guarded_builtins if order.guarded else _open_builtins
     try:
         code = _compile(order.program.decode("utf-8", "surrogatepass"), "<program>", "exec", 0, True)
     except _BaseException as error:  # SyntaxError, ValueError, RecursionError, MemoryError: all say the text does not compile
+        if gate is not None and not isinstance(error, _SyntaxError):
+            raise Unfit from None
         send(_pack(identity, 0, SYNTAX, _name_of(_type(error))))
-        return
+        return True
+    if gate is not None:
+        if not gate(code):
+            return False
+        names = _shared_builtins if order.guarded else _open_shared_builtins
     entry, calls = _parse(order.calls)
     for index, call in _enumerate(calls):
         namespace: Namespace = {"__name__": "program", "__builtins__": names.copy()}
         for turn in _range(order.repeats):
             kind, payload = _answer(code if turn == 0 else None, namespace, entry, call)
+            if gate is not None and (kind == MEMORY or payload == b"RecursionError"):
+                raise Unfit
             send(_pack(identity, index + turn * _len(calls), kind, payload))
+    return True
 
 
 def _answer(code: CodeType | None, namespace: Namespace, entry: str, call: list[object]) -> tuple[int, bytes]:

@@ -12,6 +12,7 @@ import re
 from _json import encode_basestring_ascii as _quote
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 MAX_DEPTH = 64
@@ -23,6 +24,7 @@ _MAX_BITS = 14_290
 _type, _len, _items, _none, _ValueError = type, len, dict.items, type(None), ValueError
 _int_text, _float_text, _bits = int.__repr__, float.__repr__, int.bit_length
 _mapping_types = (dict, Counter, OrderedDict, defaultdict)
+_plain = frozenset((int, str, bool, _none))
 _FLOAT = re.compile(r"-?(?:nan|inf|\d{1,400}(?:\.\d{1,400})?(?:e[+-]?\d{1,4})?)", re.ASCII)
 _INT = re.compile(rf"-?\d{{1,{MAX_DIGITS}}}", re.ASCII)
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
@@ -55,44 +57,40 @@ class _Encoder:
             raise TooLarge
         self.parts.append(text)
 
-    def value(self, value: Any, depth: int) -> None:
+    def value(self, value: Any, depth: int, before: str = "") -> None:
         self.nodes += 1
         if self.nodes > MAX_NODES or depth > MAX_DEPTH:
             raise TooLarge
         kind = _type(value)
         if kind in _scalars:
-            self.put(_scalars[kind](value))
+            self.put(before + _scalars[kind](value))
         elif kind in _sequences:
             opening, closing = _sequences[kind]
-            self.put(opening)
+            self.put(before + opening)
             self.sequence(value, depth + 1)
             self.put(closing)
         elif kind in _mapping_types:
-            self.put('{"d":[')
+            self.put(before + '{"d":[')
             self.mapping(value, depth + 1)
             self.put("]}")
         elif kind in converters:
-            self.value(converters[kind](value), depth + 1)
+            self.value(converters[kind](value), depth + 1, before)
         else:
             raise Unsupported(kind)
 
     def sequence(self, value: Any, depth: int) -> None:
-        comma = False
+        before = ""
         for item in value:
-            if comma:
-                self.put(",")
-            comma = True
-            self.value(item, depth)
+            self.value(item, depth, before)
+            before = ","
 
     def mapping(self, value: Any, depth: int) -> None:
-        comma = False
+        before = "["
         for key, item in _items(value):
-            self.put(",[" if comma else "[")
-            comma = True
-            self.value(key, depth)
-            self.put(",")
-            self.value(item, depth)
+            self.value(key, depth, before)
+            self.value(item, depth, ",")
             self.put("]")
+            before = ",["
 
 
 def _encode_int(value: int) -> str:
@@ -160,13 +158,12 @@ def decode(payload: bytes) -> object:
 
 def _read_json(text: str) -> object:
     """JSON without floats or constants, depth-checked before it is parsed."""
-    depth = 0
-    for match in _BRACKETS.finditer(text):
-        depth += (match.group() in "[{") - (match.group() in "]}")
-        if depth > 4 * MAX_DEPTH:
+    if text.count("[") + text.count("{") > 4 * MAX_DEPTH:  # else it cannot be too deep
+        steps = ((part in "[{") - (part in "]}") for part in _BRACKETS.findall(text))
+        if max(accumulate(steps), default=0) > 4 * MAX_DEPTH:
             raise WireError("too deep")
     try:
-        return json.loads(text, parse_int=_parse_int, parse_float=_refuse, parse_constant=_refuse)
+        return (_short_decoder if _len(text) <= MAX_DIGITS else _decoder).decode(text)
     except WireError:
         raise
     except (ValueError, RecursionError, MemoryError) as error:
@@ -183,12 +180,16 @@ def _refuse(text: str) -> object:
     raise WireError("bare float")
 
 
+_decoder = json.JSONDecoder(parse_int=_parse_int, parse_float=_refuse, parse_constant=_refuse)
+_short_decoder = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)  # no room for too many digits: integers are read in C
+
+
 def build(tree: Any, depth: int = 0) -> object:
     """A fresh value from parsed tagged JSON. Raises WireError."""
     if depth > MAX_DEPTH:
         raise WireError("too deep")
     kind = _type(tree)
-    if kind in (int, str, bool, _none):
+    if kind in _plain:
         return tree
     if kind is list:
         return [build(item, depth + 1) for item in tree]

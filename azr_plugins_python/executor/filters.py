@@ -118,9 +118,14 @@ def zygote_filter(jobs_fd: int, control_fd: int, machine: str | None = None) -> 
     return f0.code + _give(_KILL)
 
 
-def child_filter(jobs_fd: int, machine: str | None = None) -> bytes:
-    """F1: a child that runs a program cannot fork, read, close, signal, set timers or limits, or write but to its own channel."""
+def child_filter(jobs_fd: int, machine: str | None = None, *, fast: bool = False) -> bytes:
+    """F1: a child that runs a program cannot fork, read, close, signal, set timers or limits, or write but to its own channel.
+
+    One of the fast lane may read its next order and set its timer again; its gate keeps programs from both.
+    """
     f1 = _Assembler(machine or platform.machine())
     f1.only("write", 0, (jobs_fd,))
-    f1.group(_CHILD_KILLED, _KILL)
+    if fast:
+        f1.only("read", 0, (jobs_fd,))
+    f1.group(tuple(name for name in _CHILD_KILLED if not (fast and name in ("read", "setitimer"))), _KILL)
     return f1.code + _give(_ALLOW)

@@ -9,27 +9,29 @@ import hashlib
 import math
 import os
 import platform
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
+from enum import StrEnum
 from types import TracebackType
 
-from azr_plugins_python.executor.limits import Call, Job, Limits, Protection, Result, SandboxUnavailable, Status, summarize
+from azr_plugins_python.executor import audit
+from azr_plugins_python.executor.determinism import SEEDS, compare_passes, compare_runs, hints_at_order
+from azr_plugins_python.executor.limits import Attempt, Job, Limits, Protection, Result, SandboxUnavailable, Status
 from azr_plugins_python.executor.pool import Pool
 from azr_plugins_python.executor.profiles import Profile, package_versions
-from azr_plugins_python.executor.selftest import PROBES
-from azr_plugins_python.executor.slot import Greeting, SlotLost, Ticket
-from azr_plugins_python.executor.tickets import Sheet, fill, settle
-from azr_plugins_python.executor.values import display
+from azr_plugins_python.executor.selftest import measure, unprotected
+from azr_plugins_python.executor.sheets import Sheet, Terms, fill, settle
+from azr_plugins_python.executor.slot import SlotLost
+from azr_plugins_python.executor.tickets import Lane, Ticket
 
-BACKEND = "fork-1"
-_SEEDS = 6
-"""Hash seeds that a program is tried under when its text hints at sets, hashes or addresses; two elements keep their order in 1 of 32."""
-_PROBE_CPU_S = 0.05
-_ORDER_HINT = re.compile(
-    r"\b(?:set|frozenset|hash|id|intersection|difference|union|symmetric_difference)\b"
-    r"|(?:keys|items)\(\)\s*[-&|^]|[-&|^]\s*[\w.]+\.(?:keys|items)\(\)|\{[^:{}]+\}"
-)
+BACKEND = "jail-2"
+
+
+class Isolation(StrEnum):
+    """Who shares a process. auto: programs that a gate on their bytecode admits, one after another. strict: nobody."""
+
+    auto = "auto"
+    strict = "strict"
 
 
 class Executor:
@@ -48,6 +50,7 @@ class Executor:
         import_guard: bool = True,
         allow_unsandboxed: bool = False,
         profile: Profile | None = None,
+        isolation: Isolation = Isolation.auto,
     ) -> None:
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
@@ -56,6 +59,9 @@ class Executor:
         self.import_guard = import_guard
         self.allow_unsandboxed = allow_unsandboxed
         self.profile = profile
+        self.fast = isolation == Isolation.auto
+        self.alarm = ""
+        """Why the fast lane was turned off."""
         self._pools: dict[Profile, Pool] = {}
         self._no_wide = ""
         self._protection: Protection | None = None
@@ -73,34 +79,40 @@ class Executor:
         """
         first = [self._sheet(job, self.limits.cpu_s, repeats=2) for job in jobs]
         self._play(first)
-        results = [_compare_passes(settle(sheet), len(job.arguments)) for sheet, job in zip(first, jobs, strict=True)]
+        results = [compare_passes(settle(sheet), len(job.arguments)) for sheet, job in zip(first, jobs, strict=True)]
         passed = [index for index, result in enumerate(results) if result.status is Status.ok and first[index].ticket]
         again = [(index, sheet) for index in passed for sheet in self._elsewhere(jobs[index], first[index])]
         self._play([sheet for _, sheet in again])
         for index, sheet in again:
-            results[index] = _compare_runs(results[index], settle(sheet))
+            results[index] = compare_runs(results[index], settle(sheet))
         return results
 
     def _elsewhere(self, job: Job, first: Sheet) -> list[Sheet]:
         """The same job for slots with other hash seeds."""
         assert first.ticket is not None and first.ticket.slot is not None
-        hinted = _ORDER_HINT.search(job.program) is not None
-        count = max(self._width(first.ticket.profile), _SEEDS if hinted else 2)
+        hinted = hints_at_order(job.program)
+        count = max(self._width(first.ticket.profile), SEEDS if hinted else 2)
         others = [number for number in range(count) if number != first.ticket.slot]
         if not hinted:  # any other slot will do: spread them
-            others = [others[first.ticket.order.identity % len(others)]]
+            others = [others[first.ticket.identity % len(others)]]
         return [self._sheet(job, self.limits.cpu_s / 2, slot=number) for number in others]
 
     def _sheet(self, job: Job, cpu_s: float, repeats: int = 1, slot: int | None = None) -> Sheet:
-        return fill(job, self.limits, cpu_s, self.import_guard, repeats=repeats, slot=slot, profile=self.profile)
+        lane = Lane.fast if self.fast else Lane.fork
+        return fill(job, self.limits, Terms(cpu_s, self.import_guard, repeats, slot, self.profile, lane))
 
     def protection(self) -> Protection:
         """What holds a hostile program here, found by attempt. Raises SandboxUnavailable where nothing does and that is not allowed."""
+        found = self.examine()
+        if found.level == "L0" and not (self.allow_unsandboxed and found.possible):
+            self.close()
+            raise SandboxUnavailable(found)
+        return found
+
+    def examine(self) -> Protection:
+        """The same, where nothing holds as well."""
         if self._protection is None:
             self._protection = self._start()
-        if self._protection.level == "L0" and not self.allow_unsandboxed:
-            self.close()
-            raise SandboxUnavailable(", ".join(self._protection.broken) or "no system-call filter")
         return self._protection
 
     def fingerprint(self) -> str:
@@ -123,10 +135,29 @@ class Executor:
         self.close()
 
     def _play(self, sheets: Sequence[Sheet]) -> None:
+        tickets = [sheet.ticket for sheet in sheets if sheet.ticket is not None]
+        self._play_tickets(tickets)
+        shared = [ticket for ticket in tickets if ticket.whole]
+        if shared:
+            self._audit(shared)
+
+    def _play_tickets(self, tickets: Sequence[Ticket]) -> None:
         for profile in Profile:
-            tickets = [sheet.ticket for sheet in sheets if sheet.ticket is not None and sheet.ticket.profile is profile]
-            if tickets:
-                self._play_in(profile, tickets)
+            wanted = [ticket for ticket in tickets if ticket.profile is profile]
+            if wanted:
+                self._play_in(profile, wanted)
+
+    def _audit(self, shared: Sequence[Ticket]) -> None:
+        """Holds the fast lane to the fork lane. If it fails it is off for good, and all that it answered just now runs again."""
+        found = self._pools[Profile.lean].escaped or audit.check(shared, self._play_tickets)
+        if not found:
+            return
+        self.fast = False
+        self.alarm = found
+        for ticket in shared:
+            ticket.lane = Lane.fork
+        self._play_tickets(shared)
+        audit.alarm(found)
 
     def _play_in(self, profile: Profile, tickets: Sequence[Ticket]) -> None:
         """Plays tickets of one profile. Where the wide pool cannot be had they are `infra`: what a program imports ends no run."""
@@ -159,67 +190,26 @@ class Executor:
     def _test_wide(self, pool: Pool) -> None:
         """Tests the wide pool by attempt, as the lean one was: what it does not hold, no program gets to try. Raises SlotLost."""
         pool.grow(1)
-        found = self._measure(pool) if pool.locked else None
+        found = measure(pool, BACKEND) if pool.locked else None
         if found is not None and found.level == "L0":
             pool.close()
-            raise SlotLost("the wide jail does not hold: " + (", ".join(found.broken) or "no system-call filter"))
+            raise SlotLost("the wide jail does not hold: " + ", ".join(attempt.name for attempt in found.broken))
 
     def _locked(self) -> bool:
         return self._protection is None or self._protection.level != "L0"
 
     def _start(self) -> Protection:
         if platform.system() != "Linux":
-            raise SandboxUnavailable(f"{platform.system()} has no backend yet", acceptable=False)
+            return unprotected(Attempt("jail", False, f"none for {platform.system()}"), BACKEND, self.limits)
         pool = self._pools[Profile.lean] = Pool(self.limits, locked=True)
         try:
             pool.grow(self.slots)
-            found = self._measure(pool)
-            if found.level == "L0":
-                self.close()
-            return found
+            found = measure(pool, BACKEND)
         except SlotLost as error:
+            found = unprotected(Attempt("jail", False, str(error)), BACKEND, self.limits)
+        if found.level == "L0":
             self.close()
-            return Protection("L0", BACKEND, os.getuid(), 0, False, False, (str(error),), self.limits)
-
-    def _measure(self, pool: Pool) -> Protection:
-        """Runs the self-test in one slot and names the level that it shows."""
-        greeting = pool.greeting or Greeting(-1, 0, False, False)
-        texts = {"bytes": str(2 * self.limits.memory_mb << 20), "fd": str(pool.slots[0].jobs_fd)}
-        sheets = [fill(Job(probe.text(texts), ("",)), self.limits, _PROBE_CPU_S, guarded=False, slot=0) for probe in PROBES]
-        if greeting.seccomp:  # without a filter the probes would do what they try
-            pool.play([sheet.ticket for sheet in sheets if sheet.ticket], self.slots)
-        calls = [settle(sheet).calls[0] for sheet in sheets]
-        broken = tuple(probe.name for probe, call in zip(PROBES, calls, strict=True) if not probe.held_by(call.status, call.value))
-        jailed = greeting.seccomp and not broken
-        level = "L0" if not jailed else "L3" if greeting.namespaces and greeting.landlock else "L2"
-        return Protection(level, BACKEND, greeting.uid, greeting.landlock, greeting.seccomp, greeting.namespaces, broken, self.limits)
-
-
-def _compare_passes(result: Result, count: int) -> Result:
-    """Folds the two passes of one process into one result."""
-    if result.status is not Status.ok:
-        return summarize(result.calls[:count] if _first_bad(result.calls) < count else result.calls[count:], result.cpu_s)
-    pairs = zip(result.calls[:count], result.calls[count:], strict=True)
-    return summarize(tuple(_same(one, two) for one, two in pairs), result.cpu_s)
-
-
-def _first_bad(calls: tuple[Call, ...]) -> int:
-    return next((index for index, call in enumerate(calls) if call.status is not Status.ok), 0)
-
-
-def _compare_runs(result: Result, other: Result) -> Result:
-    if other.status is Status.infra or result.status is not Status.ok:
-        return other if result.status is Status.ok else result
-    return summarize(tuple(_same(one, two) for one, two in zip(result.calls, other.calls, strict=True)), result.cpu_s)
-
-
-def _same(one: Call, two: Call) -> Call:
-    """The call itself if it came to the same twice, to the letter that people and models will be shown."""
-    if one.status is two.status is Status.ok and display(one.value) != display(two.value):
-        return Call(Status.nondeterministic, None, "value")
-    if two.status is not Status.ok:
-        return Call(Status.nondeterministic, None, two.reason or two.status.value) if two.status is Status.error else two
-    return one
+        return found
 
 
 def _libm() -> str:

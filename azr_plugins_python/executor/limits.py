@@ -69,12 +69,25 @@ class Result:
     calls: tuple[Call, ...]
     reason: str = ""
     cpu_s: float = 0.0
+    """CPU seconds of its process; 0 where that was shared."""
+    latency_s: float = 0.0
+    """Seconds from the moment a slot took it."""
 
 
-def summarize(calls: tuple[Call, ...], cpu_s: float = 0.0) -> Result:
+def summarize(calls: tuple[Call, ...], cpu_s: float = 0.0, latency_s: float = 0.0) -> Result:
     """The result of a job from its calls."""
     bad = next((call for call in calls if call.status is not Status.ok), None)
-    return Result(Status.ok, calls, "", cpu_s) if bad is None else Result(bad.status, calls, bad.reason, cpu_s)
+    status, reason = (Status.ok, "") if bad is None else (bad.status, bad.reason)
+    return Result(status, calls, reason, cpu_s, latency_s)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One harm that the self-test attempted, whether it was held, and what the host saw, such as `denied: system call`."""
+
+    name: str
+    held: bool
+    observed: str
 
 
 @dataclass(frozen=True)
@@ -87,12 +100,29 @@ class Protection:
     landlock: int
     seccomp: bool
     namespaces: bool
-    broken: tuple[str, ...]
-    """Names of the self-test's attempts that got through."""
+    attempts: tuple[Attempt, ...]
     limits: Limits
+    possible: bool = True
+    """Whether programs can run here at all, with a jail or without."""
+
+    @property
+    def broken(self) -> tuple[Attempt, ...]:
+        """The attempts that got through, or could not even be made."""
+        return tuple(attempt for attempt in self.attempts if not attempt.held)
+
+    @property
+    def mend(self) -> str:
+        """What to do where nothing holds."""
+        if self.level != "L0":
+            return ""
+        if not self.possible:
+            return "Without Linux programs cannot run here at all: run in the shipped Dockerfile"
+        accept = "--i-accept-unsandboxed-execution (Executor(allow_unsandboxed=True))"
+        return f"Two ways on: run in the shipped Dockerfile, or accept the risk with {accept}"
 
     def __str__(self) -> str:
-        held = "self-test held" if not self.broken else "self-test broken by " + ", ".join(self.broken)
+        names = ", ".join(attempt.name for attempt in self.broken)
+        held = f"self-test broken by {names}" if names else "self-test held"
         seccomp = "on" if self.seccomp else "off"
         bounds = f"cpu {self.limits.cpu_s:g} s, wall {self.limits.wall_s:g} s, memory {self.limits.memory_mb} MiB"
         landlock = f"Landlock ABI {self.landlock}" if self.landlock else "no Landlock"
@@ -101,13 +131,8 @@ class Protection:
 
 
 class SandboxUnavailable(RuntimeError):
-    """No jail can be built here, and running without one was not allowed, or is not possible either (`acceptable`)."""
+    """No jail can be built here, and running without one was not allowed, or is not possible either."""
 
-    def __init__(self, why: str, acceptable: bool = True) -> None:
-        told = f"untrusted programs cannot be contained on this machine ({why})"
-        accept = "or accept the risk with --set accept_unsandboxed=true (Executor(allow_unsandboxed=True))"
-        super().__init__(
-            f"{told}. Two ways on: run in the shipped Dockerfile, {accept}"
-            if acceptable
-            else f"{told}, and without Linux they cannot run at all: run in the shipped Dockerfile"
-        )
+    def __init__(self, found: Protection) -> None:
+        why = "; ".join(f"{attempt.name}: {attempt.observed}" for attempt in found.broken)
+        super().__init__(f"untrusted programs cannot be contained on this machine ({why}). {found.mend}")

@@ -20,6 +20,9 @@ _TOKENS = re.compile(
     |(?P<string>\"\"\"(?:[^\\]|\\.)*?\"\"\"|'''(?:[^\\]|\\.)*?'''|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')""",
     re.VERBOSE | re.DOTALL,
 )
+_BRACKETS = re.compile(r"[()\[\]{}]")
+_WARNED = re.compile(r"\\|[\d.][^\W\d]")
+"""What every text has that the parser can warn of: an escape, or a number that runs into a name."""
 _SIGNS = re.compile(rf"[-+~](?:[\s\\]*[-+~]){{{MAX_DEPTH}}}")
 _FLOAT_NAMES = re.compile(r"\s*[+-]?(?:nan|inf|infinity)\s*", re.IGNORECASE)
 
@@ -62,6 +65,8 @@ def unwrap_call(text: str, entry: str = "f") -> str:
 
 def _mask(text: str) -> str:
     """The text, of equal length, with comments blanked and strings replaced, so that only structure is left."""
+    if not ("'" in text or '"' in text or "#" in text):
+        return text
 
     def cover(match: re.Match[str]) -> str:
         return (" " if match.lastgroup == "comment" else "s") * len(match.group())
@@ -71,7 +76,7 @@ def _mask(text: str) -> str:
 
 def _balanced(mask: str) -> bool:
     depth = 0
-    for char in mask:
+    for char in _BRACKETS.findall(mask):
         depth += (char in "([{") - (char in ")]}")
         if depth < 0:
             return False
@@ -82,7 +87,7 @@ def _balanced(mask: str) -> bool:
 
 def _check(text: str) -> str:
     """Bounds the work of the parser before it starts; returns the masked text."""
-    if len(text) > MAX_TEXT or len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT:
+    if len(text) > MAX_TEXT or (not text.isascii() and len(text.encode("utf-8", "surrogatepass")) > MAX_TEXT):
         raise LiteralError("too long")
     mask = _mask(text)
     if not _balanced(mask):
@@ -94,11 +99,17 @@ def _check(text: str) -> str:
 
 def _tree(source: str) -> ast.expr:
     try:
+        if not _WARNED.search(source):
+            return _parse(source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return ast.parse(source.strip(), mode="eval").body
+            return _parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, SystemError) as error:
         raise LiteralError("not a literal") from error
+
+
+def _parse(source: str) -> ast.expr:
+    return ast.parse(source.strip(), mode="eval").body
 
 
 def _guarded(read: Callable[[], T]) -> T:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import selectors
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from azr_plugins_python.executor.limits import Limits, Status
 from azr_plugins_python.executor.profiles import Profile
-from azr_plugins_python.executor.slot import PIPELINE, Greeting, Slot, SlotLost, Ticket
+from azr_plugins_python.executor.slot import PIPELINE, Greeting, Slot, SlotLost
+from azr_plugins_python.executor.tickets import Lane, Ticket
 
 _TICK_S = 0.02
-"""How long a child may wait for room in its channel before we look; only large results ever wait."""
+"""How often slots are looked at that say nothing; and how long a job may run before the one behind it is sent elsewhere."""
 _ATTEMPTS = 2
 _STARTS = 3
+_CROWD = 8
+"""Jobs of the fork lane that wait before a slot leaves the fast lane for them: each change costs a fork."""
 _LOST = (Status.infra, "slot lost")
+
+Queues = tuple[deque[Ticket], deque[Ticket]]
+"""Waiting tickets by lane."""
 
 
 class Pool:
@@ -26,6 +33,12 @@ class Pool:
         self.profile = profile
         self.slots: list[Slot] = []
         self.greeting: Greeting | None = None
+        self.escaped = ""
+        """What a program did in the fast lane that its gate should have made impossible."""
+        self._shared: Queues = (deque(), deque())
+        self._width = 0
+        self._left = 0
+        self._looked = 0.0
         self._selector = selectors.DefaultSelector()
 
     def grow(self, count: int) -> None:
@@ -37,51 +50,70 @@ class Pool:
 
     def _admit(self, slot: Slot) -> None:
         self.greeting = slot.greet()
-        self._selector.register(slot.control, selectors.EVENT_READ, slot.number)
+        self._selector.register(slot.control, selectors.EVENT_READ, (slot.number, True))
+        self._selector.register(slot.jobs, selectors.EVENT_READ, (slot.number, False))
 
     def play(self, tickets: Sequence[Ticket], width: int) -> None:
         """Runs every ticket to its end; those without a slot of their own share the first `width` slots."""
-        shared = deque(ticket for ticket in tickets if ticket.slot is None)
+        self._left, self._width = len(tickets), width
         for ticket in tickets:
-            if ticket.slot is not None:
-                self.slots[ticket.slot].pinned.append(ticket)
+            self._enqueue(ticket)
         try:
-            self._loop(len(tickets), shared, width)
+            self._loop()
         except BaseException:
             self.close()  # half-played slots would answer the next play with this one's results
             raise
 
-    def _loop(self, left: int, shared: deque[Ticket], width: int) -> None:
+    def _enqueue(self, ticket: Ticket) -> None:
+        self._queues(ticket)[ticket.lane].append(ticket)
+
+    def _again(self, ticket: Ticket) -> None:
+        """Puts back what was sent and not run, before what was not sent yet."""
+        self._queues(ticket)[ticket.lane].appendleft(ticket)
+
+    def _queues(self, ticket: Ticket) -> Queues:
+        return self._shared if ticket.slot is None or not ticket.pinned else self.slots[ticket.slot].pinned
+
+    def _loop(self) -> None:
         for depth in range(1, PIPELINE + 1):
             for slot in self.slots:
-                self._feed(slot, shared if slot.number < width else None, depth)
-        while left:
-            events = self._selector.select(_TICK_S)
-            ready = [self.slots[key.data] for key, _ in events] or list(self.slots)
-            for slot in ready:
-                left -= self._turn(slot)
-                depth = PIPELINE if len(shared) > width else 1
-                slot = self.slots[slot.number]
-                self._feed(slot, shared if slot.number < width else None, depth)
+                self._feed(slot, depth)
+        while self._left:
+            for key, _ in self._selector.select(_TICK_S):
+                number, control = key.data
+                if key.fileobj is (self.slots[number].control if control else self.slots[number].jobs):  # not of one just replaced
+                    self._turn(self.slots[number], control)
+            if time.monotonic() - self._looked > _TICK_S:
+                self._look()
 
-    def _turn(self, slot: Slot) -> int:
-        """Takes what one slot has; returns how many tickets are through."""
+    def _look(self) -> None:
+        """Finds slots that are stuck: frees what waits behind a long job, and replaces those that say nothing for too long."""
+        self._looked = time.monotonic()
+        for slot in list(self.slots):
+            if slot.silent():
+                self._replace(slot, _LOST)
+            elif slot.waiting_s() > _TICK_S and len(self.slots) > 1:
+                for ticket in reversed(slot.recall()):
+                    self._again(ticket)
+        for slot in self.slots:
+            self._feed(slot, 1)
+
+    def _turn(self, slot: Slot, control: bool) -> None:
+        """Takes what one slot has to say, and gives it more to do."""
         try:
-            slot.drain()
-            if slot.flooded():
-                return self._replace(slot, (Status.denied, "flood"))
-            ticket = slot.finish()
-            if ticket is None:
-                return self._replace(slot, _LOST) if slot.silent() else 0
+            if control:
+                for ticket in slot.ended():
+                    self._through(ticket)
+            elif through := slot.heard():
+                self._through(through)
+            elif slot.flooded():
+                self._replace(slot, (Status.denied, "flood"))
         except SlotLost:
-            return self._replace(slot, _LOST)
-        return self._through(ticket)
+            self._replace(slot, _LOST)
+        self._feed(self.slots[slot.number], PIPELINE if sum(map(len, self._shared)) > self._width else 1)
 
-    def _feed(self, slot: Slot, shared: deque[Ticket] | None, depth: int) -> None:
-        while len(slot.pending) < depth:
-            source = slot.pinned or shared
-            if not source:
-                return
+    def _feed(self, slot: Slot, depth: int) -> None:
+        while len(slot.pending) < depth and (source := self._source(slot)):
             try:
                 sent = slot.send(source[0])
             except SlotLost:
@@ -90,29 +122,53 @@ class Pool:
                 return
             source.popleft()
 
-    def _through(self, ticket: Ticket) -> int:
-        """1 for a ticket at its end. A job that our own machinery lost is run once more in its slot, then given up as infra."""
-        if ticket.ending is None or ticket.ending[0] is not Status.infra:
-            return 1
-        ticket.attempts += 1
-        if ticket.attempts >= _ATTEMPTS or ticket.slot is None:
-            return 1
-        self.slots[ticket.slot].pinned.appendleft(ticket)
-        return 0
+    def _source(self, slot: Slot) -> deque[Ticket] | None:
+        """Where the slot's next ticket waits: its own before shared ones, and its present lane before the other, within reason."""
+        shared: tuple[Queues, ...] = (self._shared,) if slot.number < self._width else ()
+        forking = slot.number == 0 and (slot.lane is Lane.fork or len(self._shared[Lane.fork]) >= _CROWD)
+        first = Lane.fork if forking else Lane.fast
+        for lane in (first, Lane(1 - first)):
+            for queues in (slot.pinned, *shared):
+                if queues[lane]:
+                    return queues[lane]
+        return None
 
-    def _replace(self, slot: Slot, ending: tuple[Status, str]) -> int:
+    def _through(self, ticket: Ticket) -> None:
+        """Counts a ticket that is at its end. What the fast lane leaves goes to the fork lane; what we lost runs once more in its slot."""
+        if ticket.lane is Lane.fast:
+            if ticket.whole:
+                self._left -= 1
+                return
+            if ticket.ending and ticket.ending[0] is Status.denied:
+                self.escaped = "a program in the fast lane made a forbidden system call"
+            ticket.lane = Lane.fork
+            self._again(ticket)
+            return
+        if ticket.ending is None or ticket.ending[0] is not Status.infra:
+            self._left -= 1
+            return
+        ticket.attempts += 1
+        if ticket.attempts >= _ATTEMPTS:
+            self._left -= 1
+        else:
+            self._again(ticket)
+
+    def _replace(self, slot: Slot, ending: tuple[Status, str]) -> None:
         """Kills a slot and starts another in its place. Only the job at its head comes to that end; those behind it start afresh."""
-        lost = list(slot.pending)
+        running = slot.pending[0] if slot.pending else None
+        waiting = [ticket for ticket in slot.pending if ticket and ticket is not running]
         self._selector.unregister(slot.control)
+        self._selector.unregister(slot.jobs)
         slot.close()
         fresh = self._restart(slot.number)
         fresh.pinned = slot.pinned
-        fresh.pinned.extendleft(reversed(lost[1:]))
-        if not lost:
-            return 0
-        lost[0].answers.clear()
-        lost[0].ending = ending
-        return self._through(lost[0])
+        for sent in reversed(waiting):
+            self._again(sent)
+        if running:
+            running.answers.clear()
+            running.ending = ending
+            self._through(running)
+        self._feed(fresh, 1)
 
     def _restart(self, number: int) -> Slot:
         for start in range(_STARTS):
@@ -132,5 +188,6 @@ class Pool:
         for slot in self.slots:
             slot.close()
         self.slots.clear()
+        self._shared = (deque(), deque())
         self._selector.close()
         self._selector = selectors.DefaultSelector()

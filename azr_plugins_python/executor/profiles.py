@@ -22,6 +22,8 @@ class Profile(StrEnum):
 
 def profile_of(program: str) -> Profile:
     """The zygote for a program by its text; where no such package is installed, always the lean one, in which the import fails."""
+    if not any(name in program for name in PACKAGES):  # most programs; a fifth of the time of the pattern
+        return Profile.lean
     return Profile.wide if _IMPORTS.search(program) and package_folders() else Profile.lean
 
 

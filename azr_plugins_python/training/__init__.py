@@ -24,6 +24,15 @@ def azr_trainer(part: azr.Part, config: azr.RunConfig) -> azr.Trainer | None:
 
 
 @azr.hookimpl
+def azr_checks(config: azr.RunConfig) -> list[azr.Check]:
+    """Devices and models."""
+    from azr_plugins_python.training.machine import survey
+    from azr_plugins_python.training.options import TrainerOptions
+
+    return survey(azr.parse(TrainerOptions, config.trainer.options if config.trainer.name == "trl" else {}, "[trainer]"))
+
+
+@azr.hookimpl
 def azr_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """What the chosen model's folder asks for in its `azr.toml`: sizes, learning rate, prompt style."""
     from azr_plugins_python.training.options import EMBEDDED

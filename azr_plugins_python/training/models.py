@@ -14,8 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 
 import azr_core as azr  # noqa: E402
 from azr_plugins_python.training import attention  # noqa: E402
-
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+from azr_plugins_python.training.machine import holds_weights  # noqa: E402
 
 
 def load(name: str, device: torch.device, *, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -45,7 +44,7 @@ def _check_folder(name: str) -> None:
         return
     if not (folder / "config.json").is_file():
         raise azr.ConfigError(f"trainer.model = {name!r} holds no config.json; pass a folder written by save_pretrained (--model FOLDER)")
-    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
+    if not holds_weights(folder):
         raise azr.ConfigError(f"trainer.model = {name!r} holds no weights (*.safetensors); save or download the whole model")
 
 
