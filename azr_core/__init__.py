@@ -13,6 +13,7 @@ from azr_core.errors import (
     VerifierUnavailable,
     nearest,
 )
+from azr_core.health import Alarm
 from azr_core.hookspecs import hookimpl
 from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Policy, Proposer, RewardShaper, SeedFormat, Trainer, Verifier
 from azr_core.plugins import Plugins, installed, load, plugin_options
@@ -44,6 +45,7 @@ from azr_core.types import (
 __all__ = [
     "ENVELOPES",
     "After",
+    "Alarm",
     "AzrError",
     "Benchmark",
     "Buffer",

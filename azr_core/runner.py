@@ -155,7 +155,8 @@ class Runner:
     def _after(self, step: int, trained: Mapping[str, float]) -> bool:
         records = self.engine.take_records()
         skeletons = [record.skeleton for record in records if record.skeleton and record.step == step]
-        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | self.engine.take_counts() | dict(trained)
+        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | self.engine.take_counts()
+        metrics |= dict(trained) | dict(self.engine.shaper.metrics())
         metrics |= self.vitals.signs(skeletons)
         spent = self.engine.clock.take()
         metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}

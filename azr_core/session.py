@@ -42,6 +42,7 @@ def play(request: Request) -> None:
     lines = {
         "played": f"{history.last_step} steps in {duration(history.wall_s)}",
         "picture": str(written / "curves.png"),
+        "health": str(written / "health.png"),
         "report": str(written / "report.md"),
         "episodes": f"azr show {_again(request, directory)}",
     }

@@ -72,11 +72,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "flat_groups", "flat_groups", Side.ABOVE, 0.8, "groups of solves that all earn the same", "most solves teach nothing",
-        'raise probe_samples, take probe_temperature = 1.0, set admit_rates = "between", or choose reward.name = "balanced"',
+        'raise probe_samples or probe_temperature, set admit_rates = "between", or choose reward.name = "balanced"',
     ),
     Rule(
-        "earning", "earning", Side.BELOW, 0.1, "proposals that earn anything", "the proposer has hardly a signal",
-        'raise probe_samples, take probe_temperature = 1.0, or choose another reward.name such as "balanced"',
+        "earning", "earning", Side.BELOW, 0.05, "proposals that earn anything", "the proposer has hardly a signal",
+        'raise probe_samples or probe_temperature, or choose another reward.name such as "balanced"',
     ),
     Rule(
         "unsolved", "solve_rate", Side.BELOW, 0.02, "solved", "the tasks are too hard to learn from",

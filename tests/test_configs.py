@@ -16,10 +16,12 @@ from azr_core.differences import differences
 from azr_core.options import Chosen, preset_file
 from azr_core.rewards import Learnability
 from azr_core.run import Request, resolve
+from azr_core.study import UNTRAINED, read_study
 from azr_plugins_python.options import Options
 from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+STUDIES = sorted((CONFIGS / "studies").glob("*.toml"))
 FILES = sorted(file for file in CONFIGS.rglob("*.toml") if file.parent.name != "studies")  # a study is many runs
 PRESETS = sorted((CONFIGS / "presets").glob("*.toml"))
 MODELS = sorted((CONFIGS / "models").glob("*.toml"))
@@ -169,3 +171,13 @@ def test_a_flag_wins_over_a_file_and_a_file_over_a_preset() -> None:
     config = settled(chosen.settings())
     reward = config.reward.options
     assert (config.probes, config.steps, reward["novelty"], reward["proposer_weight"]) == ("measure", 3, 0.25, 0.3)
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_shipped_study_has_cells_that_parse(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CONFIGS.parent)
+    study = read_study(file)
+    for cell in study.cells():
+        config, plugins = resolve(Request(tuple(cell.settings["plugins"]), cell.settings))
+        plugins.close()
+        assert config.seed == cell.seed or cell.name == UNTRAINED
