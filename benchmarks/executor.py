@@ -209,7 +209,7 @@ def said(holds: bool) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a file of triplets; else azr_seeds/triplets.jsonl in the folder that AZR_TEST_DATA names")
+    parser.add_argument("--data", help="a file of triplets; else that of the folder AZR_TEST_DATA; else our own programs")
     for name, default in (("programs", 200), ("rounds", 7), ("batches", 3), ("slots", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--json", action="store_true")

@@ -171,7 +171,7 @@ def _speed(samples: Sequence[Sample]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", help="a file of triplets; else azr_seeds/triplets.jsonl in the folder that AZR_TEST_DATA names")
+    parser.add_argument("--data", help="a file of triplets; else that of the folder AZR_TEST_DATA; else our own programs")
     parser.add_argument("--isolation", type=Isolation, choices=list(Isolation), default=Isolation.auto)
     for name, default in (("programs", 200_000), ("batch", 1_000), ("real", 2_000), ("slots", os.cpu_count() or 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
