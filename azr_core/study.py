@@ -136,16 +136,17 @@ def play(study: Study, jobs: int, listener: Listener) -> None:
     waiting = [cell for cell in cells if not finished(study.directory(cell))]
     done, failed = len(cells) - len(waiting), []
     listener.phase("cells", done, len(cells))
-    with ThreadPoolExecutor(max_workers=jobs) as pool:
-        futures = {pool.submit(_run, study, cell): cell for cell in waiting}
+    pool = ThreadPoolExecutor(max_workers=jobs)
+    try:
+        futures = {pool.submit(_run, study, cell): cell.run for cell in waiting}
         for future in as_completed(futures):
-            if future.result():
-                done += 1
-                listener.note(f"{futures[future].run}: finished")
-            else:
-                failed.append(futures[future].run)
-                listener.note(f"{futures[future].run}: failed; see {study.folder / (futures[future].run + '.log')}")
+            done += future.result()
+            failed += [] if future.result() else [futures[future]]
+            said = "finished" if future.result() else f"failed; see {study.folder / (futures[future] + '.log')}"
+            listener.note(f"{futures[future]}: {said}")
             listener.phase("cells", done, len(cells))
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C reaches the cells too: they stop after their step, and no other begins
     if failed:
         raise RunError(f"{len(failed)} of {len(cells)} cells did not finish ({', '.join(failed[:3])}); the same command runs them again")
 
