@@ -19,6 +19,7 @@ from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Pol
 from azr_core.plugins import Plugins, installed, load, plugin_options
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
+from azr_core.public import Ceiling, Form, Item, PublicBenchmark, Row, Score, Scored, Source
 from azr_core.rewards import Learnability, LearnabilityOptions
 from azr_core.types import (
     Benchmark,
@@ -49,6 +50,7 @@ __all__ = [
     "AzrError",
     "Benchmark",
     "Buffer",
+    "Ceiling",
     "Check",
     "ConfigError",
     "Demonstration",
@@ -58,8 +60,10 @@ __all__ = [
     "Environment",
     "Episode",
     "Evaluation",
+    "Form",
     "FormatError",
     "InvalidTask",
+    "Item",
     "Kind",
     "Learnability",
     "LearnabilityOptions",
@@ -74,13 +78,18 @@ __all__ = [
     "Prompts",
     "Proposal",
     "Proposer",
+    "PublicBenchmark",
     "Reply",
     "RewardShaper",
     "Role",
+    "Row",
     "RunConfig",
     "RunError",
     "Sampling",
+    "Score",
+    "Scored",
     "SeedFormat",
+    "Source",
     "StepReport",
     "Style",
     "Task",

@@ -170,6 +170,11 @@ def test_strict_isolation_shares_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         assert went(strict, monkeypatch, PLAIN) is Lane.fork
 
 
+def test_an_isolation_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(ValueError, match="none"):
+        Executor(isolation="none")
+
+
 def test_both_lanes_give_the_same_to_the_letter(executor: Executor, audited: None) -> None:
     programs = [
         DEPTH,

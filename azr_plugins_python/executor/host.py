@@ -50,7 +50,7 @@ class Executor:
         import_guard: bool = True,
         allow_unsandboxed: bool = False,
         profile: Profile | None = None,
-        isolation: Isolation = Isolation.auto,
+        isolation: Isolation | str = Isolation.auto,
     ) -> None:
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
@@ -59,7 +59,7 @@ class Executor:
         self.import_guard = import_guard
         self.allow_unsandboxed = allow_unsandboxed
         self.profile = profile
-        self.fast = isolation == Isolation.auto
+        self.fast = Isolation(isolation) is Isolation.auto
         self.alarm = ""
         """Why the fast lane was turned off."""
         self._pools: dict[Profile, Pool] = {}
