@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from azr_core import cli_plugins, cli_seed, cli_study
+from azr_core import cli_eval, cli_plugins, cli_seed, cli_study
 from azr_core import options as given
 from azr_core.errors import ConfigError
 from azr_core.failures import failures_told
@@ -67,32 +67,7 @@ def run(
         session.play(request)
 
 
-@app.command("eval")
-def evaluate(
-    *,
-    plugin: given.PluginNames = None,
-    model: given.Model = None,
-    preset: given.Preset = None,
-    config: given.ConfigFiles = None,
-    assign: given.Assignments = None,
-    seed: given.Seed = None,
-    verify_on: given.VerifyOn = None,
-    unsandboxed: given.Unsandboxed = False,
-    benchmark: Annotated[list[str] | None, typer.Option("--benchmark", "-b", help="Benchmark to measure; repeatable.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: accuracies as fractions.")] = False,
-) -> None:
-    """[bold]Measure a model[/bold] on the plugins' held-out benchmarks, without training.
-
-    \b
-    [dim]Examples[/dim]
-    azr eval --plugin python
-    azr eval --plugin python --model runs/python-001/checkpoints/step-000200 --json
-    """
-    from azr_core import session
-
-    flags = (("trainer.model", model), ("seed", seed), ("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
-    chosen = given.Chosen(preset, config or (), flags, assign or ())
-    session.measure(_request(plugin, chosen), benchmark, as_json=as_json)
+app.command("eval")(cli_eval.evaluate)
 
 
 @app.command()

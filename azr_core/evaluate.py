@@ -25,6 +25,13 @@ class Decoding:
     samples: int
 
 
+def decoding_name(temperature: float) -> str:
+    """What a decoding is called in results."""
+    if temperature == 0.0:
+        return "greedy"
+    return "sampled" if temperature == 1.0 else f"sampled_t{temperature:g}"
+
+
 def chosen(benchmarks: Sequence[Benchmark], names: Sequence[str]) -> list[Benchmark]:
     """The benchmarks of these names, in their order; all if none is named. Raises ConfigError for a name that no plugin brings."""
     known = {benchmark.name: benchmark for benchmark in benchmarks}
@@ -56,7 +63,7 @@ class Evaluator:
 
     def _decodings(self) -> list[Decoding]:
         asked = self.config.evaluation
-        sampled = [Decoding("sampled" if t == 1.0 else f"sampled_t{t:g}", t, asked.samples) for t in asked.temperatures]
+        sampled = [Decoding(decoding_name(t), t, asked.samples) for t in asked.temperatures]
         return [*sampled, Decoding("greedy", 0.0, 1)] if asked.greedy else sampled
 
     def _measure(

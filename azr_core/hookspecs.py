@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from azr_core.interfaces import Buffer, Environment, Proposer, RewardShaper, Trainer, Verifier
+from azr_core.public import PublicBenchmark
 from azr_core.types import Benchmark, Check, StepReport
 
 if TYPE_CHECKING:
@@ -63,6 +64,16 @@ def azr_trainer(part: Part, config: RunConfig) -> Trainer | None:
 @hookspec
 def azr_benchmarks(config: RunConfig) -> Sequence[Benchmark]:
     """Held-out benchmarks. All plugins' answers are joined and sorted by name."""
+    raise AssertionError("a hook specification is never called")
+
+
+@hookspec
+def azr_public_benchmarks(config: RunConfig) -> Sequence[PublicBenchmark]:
+    """Benchmarks that everybody measures on, by name. Measured only when the user names one; no run ever looks at them.
+
+    `azr eval --benchmark NAME` asks the installed plugins and those the user names, so an answer reads no rows and starts no process:
+    a benchmark does so when it is measured.
+    """
     raise AssertionError("a hook specification is never called")
 
 

@@ -203,6 +203,10 @@ class Policy(ABC):
         """Whether the prompt and a whole reply fit the model's context and the prompt limit."""
         return True
 
+    def chat(self, message: str) -> str | None:
+        """The prompt that a user's message makes in the model's own chat template; None where it has none."""
+        return None
+
 
 class Trainer(ABC):
     """Owns the weights and the optimisation loop."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +12,12 @@ from typing import Any, TypeVar
 import pluggy
 
 from azr_core import hookspecs
+from azr_core.answers import check_environment, checked, claim, items
 from azr_core.config import Options, Part, RunConfig, merge, parse
 from azr_core.errors import ConfigError, PluginError, UsageError, nearest
 from azr_core.interfaces import Buffer, Environment, Proposer, RewardShaper, Trainer, Verifier
 from azr_core.loading import Loaded, distribution_version, first_line, import_plugin, installed, is_path, write_traceback
+from azr_core.public import PublicBenchmark
 from azr_core.rewards import RULES
 from azr_core.terms import assemble
 from azr_core.types import Benchmark, Check, StepReport
@@ -25,7 +26,6 @@ O = TypeVar("O", bound=Options)  # noqa: E741
 
 CORE = "azr_core"
 HOOKS = frozenset(name for name in vars(hookspecs) if name.startswith("azr_"))
-_NAME = re.compile(r"[a-z][a-z0-9_]*/[a-z][a-z0-9_]*")
 
 __all__ = ["Plugins", "installed", "load", "plugin_options"]
 
@@ -46,7 +46,7 @@ class Plugins:
     def defaults(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Every plugin's defaults for these settings, merged in the order of loading."""
         answers = self._ask("azr_defaults", settings=settings)
-        return merge(*(_checked("azr_defaults", name, answer, Mapping) for name, answer in answers))
+        return merge(*(checked("azr_defaults", name, answer, Mapping) for name, answer in answers))
 
     def environments(self, config: RunConfig) -> dict[str, Environment]:
         """All environments by name, sorted, with proposers and verifiers replaced where a plugin replaces them."""
@@ -54,9 +54,9 @@ class Plugins:
         owners: dict[str, str] = {}
         found: dict[str, Environment] = {}
         for plugin, answer in self._ask("azr_environments", config=config):
-            for environment in _items("azr_environments", plugin, answer, Environment):
-                _check_environment(plugin, environment)
-                _claim(owners, "environment", environment.name, plugin)
+            for environment in items("azr_environments", plugin, answer, Environment):
+                check_environment(plugin, environment)
+                claim(owners, "environment", environment.name, plugin)
                 found[environment.name] = self._replaced(environment, config)
         return dict(sorted(found.items()))
 
@@ -65,8 +65,8 @@ class Plugins:
         owners: dict[str, str] = {}
         found: list[Benchmark] = []
         for plugin, answer in self._ask("azr_benchmarks", config=config):
-            for benchmark in _items("azr_benchmarks", plugin, answer, Benchmark):
-                _claim(owners, "benchmark", benchmark.name, plugin)
+            for benchmark in items("azr_benchmarks", plugin, answer, Benchmark):
+                claim(owners, "benchmark", benchmark.name, plugin)
                 for environment in benchmark.environments.values():
                     self._shipped.setdefault((environment.name, id(environment.verifier)), (benchmark.name, environment.verifier))
                 found.append(benchmark)
@@ -89,7 +89,17 @@ class Plugins:
     def checks(self, config: RunConfig) -> list[Check]:
         """What the plugins found on this machine, in the order of loading."""
         answers = self._ask("azr_checks", config=config)
-        return [check for plugin, answer in answers for check in _items("azr_checks", plugin, answer, Check)]
+        return [check for plugin, answer in answers for check in items("azr_checks", plugin, answer, Check)]
+
+    def public_benchmarks(self, config: RunConfig) -> list[PublicBenchmark]:
+        """All public benchmarks by name, none of them read yet."""
+        owners: dict[str, str] = {}
+        found: list[PublicBenchmark] = []
+        for plugin, answer in self._ask("azr_public_benchmarks", config=config):
+            for benchmark in items("azr_public_benchmarks", plugin, answer, PublicBenchmark):
+                claim(owners, "public benchmark", benchmark.name, plugin)
+                found.append(benchmark)
+        return sorted(found, key=lambda benchmark: benchmark.name)
 
     def step(self, report: StepReport, config: RunConfig) -> None:
         """Tell every plugin of a stored step."""
@@ -143,8 +153,8 @@ class Plugins:
     def _one(self, hook: str, name: str, kind: type, **arguments: Any) -> Any:
         answers = self._ask(hook, **arguments)
         if len(answers) > 1:
-            _claim({name: answers[0][0]}, hook, name, answers[1][0])
-        return _checked(hook, *answers[0], kind) if answers else None
+            claim({name: answers[0][0]}, hook, name, answers[1][0])
+        return checked(hook, *answers[0], kind) if answers else None
 
     def _ask(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
         """(plugin, answer) of every plugin that does not answer None, in the order of loading."""
@@ -222,28 +232,3 @@ def _register(manager: pluggy.PluginManager, plugin: Loaded) -> None:
         raise PluginError(f"plugin {plugin.name!r} breaks the contract of a hook: {' '.join(str(error).split())}") from error
     except ValueError:
         raise PluginError(f"two plugins are named {plugin.name!r}; rename one of the files") from None
-
-
-def _claim(owners: dict[str, str], what: str, name: str, plugin: str) -> None:
-    if name in owners:
-        raise PluginError(f"{what} {name!r} comes from two plugins, {owners[name]!r} and {plugin!r}; load one of them")
-    owners[name] = plugin
-
-
-def _checked(hook: str, plugin: str, answer: Any, kind: type) -> Any:
-    if not isinstance(answer, kind):
-        raise PluginError(f"plugin {plugin!r}: {hook} returned {type(answer).__name__}, not {kind.__name__}")
-    return answer
-
-
-def _items(hook: str, plugin: str, answer: Any, kind: type) -> list[Any]:
-    if isinstance(answer, str) or not isinstance(answer, Sequence):
-        raise PluginError(f"plugin {plugin!r}: {hook} returned {type(answer).__name__}, not a list of {kind.__name__}")
-    return [_checked(hook, plugin, item, kind) for item in answer]
-
-
-def _check_environment(plugin: str, environment: Environment) -> None:
-    if not _NAME.fullmatch(environment.name):
-        raise PluginError(f"plugin {plugin!r}: environment name {environment.name!r} is not of the form domain/kind in small letters")
-    _checked("azr_environments (proposer)", plugin, environment.proposer, Proposer)
-    _checked("azr_environments (verifier)", plugin, environment.verifier, Verifier)

@@ -149,7 +149,8 @@ def _texts(finding: Finding, is_reference: bool) -> tuple[str, str]:
 
 
 def _multiple(value: float | None) -> str:
-    return "-" if value is None or not math.isfinite(value) else f"{value:.2f}"
+    """A ratio; infinite where the reference gained nothing."""
+    return "" if value is None else f"{value:.1f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
 
 
 def _numbers(estimate: Estimate) -> dict[str, float | None]:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from azr_core.cases import Judged
 from azr_core.curves import ALL, Curve
+from azr_core.examination import Found
 from azr_core.history import History
 from azr_core.report import change, lasted, percent, points
 from azr_core.series import short_names
@@ -157,6 +158,30 @@ def _colour(curve: Curve) -> str:
     if gain.low is None or gain.high is None or gain.low <= 0.0 <= gain.high:
         return "bright_black"
     return "green" if gain.mean > 0 else "red"
+
+
+def public(results: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Accuracies on public benchmarks, with standard errors, in per cent."""
+    table = _table("benchmark", "decoding", "measure")
+    _numbers(table, "n", "samples", "%", "standard error", "truncated", "no answer")
+    for result in results:
+        start = (result["benchmark"], result["decoding"]["name"])
+        counts = (str(result["n"]), str(result["samples"]))
+        rates = [percent(result[name]) for name in ("truncation_rate", "extraction_failure_rate")]
+        for measure in (name for name in result if f"{name} standard error" in result):
+            error = result[f"{measure} standard error"]
+            table.add_row(*start, measure, *counts, percent(result[measure]), "" if error is None else percent(error), *rates)
+    return table
+
+
+def self_test(lines: Sequence[Found]) -> RenderableType:
+    """Golds that passed, beside how many must."""
+    table = _table("benchmark", "measure")
+    _numbers(table, "found", "expected", "", "seconds")
+    for line in lines:
+        mark = Text("ok", style="green") if line.held else Text("differs", style="red")
+        table.add_row(line.benchmark, line.measure, f"{line.passed} of {line.total}", line.expected, mark, f"{line.seconds:.1f}")
+    return table
 
 
 def _table(*heads: str) -> Table:

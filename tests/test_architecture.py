@@ -21,11 +21,11 @@ LAYERS = {
     0: "types errors config options toml differences clock shares interrupt database",
     1: "progress interfaces",
     2: "buffer advantages rewards terms prompts envelope identity desk workers node connection cluster verification judging documents "
-    "metrics statistics curves series signs health checkpoint",
-    3: "hookspecs loading plugins defaults",
-    4: "store directory history comparison admission drawing engine seeding evaluate failures cases vitals",
+    "metrics statistics curves series signs health checkpoint public",
+    3: "hookspecs loading answers plugins defaults",
+    4: "store directory history comparison admission drawing engine seeding evaluate examination failures cases vitals",
     5: "runner run dashboard display figures health_figure report tables reading session study study_report "
-    "cli cli_plugins cli_seed cli_study checking doctor testing",
+    "measuring cli cli_eval cli_plugins cli_seed cli_study checking doctor testing",
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 # Imports inside a function that go up, and why they may.

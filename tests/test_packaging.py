@@ -14,9 +14,11 @@ import pytest
 from azr_core.directory import names
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("azr_core", "azr_plugins_python")
+PACKAGES = ("azr_core", "azr_plugins_math", "azr_plugins_python")
 # What a wheel holds beside Python sources: folders of the checkout, and their place in it.
 SHIPPED = {
+    "azr_plugins_math/prompts": ("azr_plugins_math/prompts", "*.txt"),
+    "azr_plugins_math/heldout": ("azr_plugins_math/heldout", "*.jsonl"),
     "azr_plugins_python/prompts": ("azr_plugins_python/prompts", "*.txt"),
     "azr_plugins_python/heldout": ("azr_plugins_python/heldout", "*.jsonl"),
     "azr_plugins_python/tiny": ("azr_plugins_python/tiny", "*"),
@@ -83,7 +85,7 @@ def azr(installed: Path, place: Path, *words: str) -> subprocess.CompletedProces
 
 def test_an_installed_azr_lists_its_plugins_and_finds_its_presets(installed: Path, tmp_path: Path) -> None:
     listed = azr(installed, tmp_path, "plugins", "list")
-    assert listed.returncode == 0 and {line.split()[0] for line in listed.stdout.splitlines()} >= {"python", "trl"}
+    assert listed.returncode == 0 and {line.split()[0] for line in listed.stdout.splitlines()} >= {"math", "python", "trl"}
     shown = azr(installed, tmp_path, "config", "--show", "--plugin", "python", "--preset", "paper")
     assert shown.returncode == 0, shown.stderr
     assert 'probes = "measure"' in shown.stdout and "entropy_coefficient = 0.001" in shown.stdout

@@ -337,3 +337,24 @@ def test_listing_installed_plugins_imports_none_of_them() -> None:
     code = "import sys, azr_core as azr; azr.installed(); print([m for m in sys.modules if m.startswith('azr_plugins')])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(TOY).parents[1])
     assert found.stdout.strip() == "[]"
+
+
+PUBLIC = """
+class Sums(azr.PublicBenchmark):
+    name, scorer, tokens, ceilings = "sums", "sums 1", 10, ()
+    source = azr.Source("sums.jsonl", "https://example.org/sums.jsonl")
+    def fetch(self): raise AssertionError
+    def items(self, rows): return []
+    def score(self, pairs, form): return []
+
+@azr.hookimpl
+def azr_public_benchmarks(config): return [Sums()]
+"""
+
+
+def test_public_benchmarks_are_no_held_out_ones_and_never_come_twice(write: Writer) -> None:
+    plugins = azr.load([write(PUBLIC, "one")])
+    assert [benchmark.name for benchmark in plugins.public_benchmarks(config())] == ["sums"]
+    assert plugins.benchmarks(config()) == []
+    with pytest.raises(azr.PluginError, match="public benchmark 'sums' comes from two plugins, 'one' and 'two'"):
+        azr.load([write(PUBLIC, "one"), write(PUBLIC, "two")]).public_benchmarks(config())

@@ -134,3 +134,11 @@ def test_a_models_own_settings_are_its_defaults(tmp_path: Path) -> None:
     (tmp_path / "azr.toml").write_text("style =\n")
     with pytest.raises(azr.ConfigError, match=r"azr\.toml: not TOML"):
         training.azr_defaults(settings)
+
+
+def test_a_message_goes_into_the_tokenizers_own_chat_template(llama: Path) -> None:
+    policy = trainer(llama).policy
+    assert policy.chat("hello") is None
+    turns = "{% for turn in messages %}[{{ turn.role }}] {{ turn.content }} {% endfor %}"
+    policy.tokenizer.chat_template = turns + "{% if add_generation_prompt %}[model]{% endif %}"
+    assert policy.chat("hello") == "[user] hello [model]"

@@ -52,6 +52,13 @@ class TransformersPolicy(azr.Policy):
             return False
         return self.context is None or length + sampling.max_tokens <= self.context
 
+    def chat(self, message: str) -> str | None:
+        if not self.tokenizer.chat_template:
+            return None
+        turns = [{"role": "user", "content": message}]
+        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        return text
+
     def sample(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> list[list[azr.Reply]]:
         groups = dict(self.stream(prompts, sampling, n))
         return [groups[index] for index in range(len(prompts))]

@@ -1,0 +1,1 @@
+"""Mathematics as tasks, verified by our own evaluators: deduction, abduction and induction."""
