@@ -1,7 +1,7 @@
 """Comparison of two expressions at one point: exactly where both are rational, else by their digits.
 
 Digits never prove that two numbers are equal. What agrees in 45 digits is computed again with three times as many digits as the largest or
-smallest magnitude in the expressions has, and at most MOST_DIGITS, which is more than any magnitude: `sqrt(2)` and `sqrt(2) + 10^-2999` differ.
+smallest magnitude in the expressions has, and at most MOST_DIGITS, which is more than any has: `sqrt(2)` and `sqrt(2) + 10^-2999` differ.
 """
 
 from __future__ import annotations

@@ -24,7 +24,9 @@ from azr_plugins_math.syntax import size
 from azr_plugins_math.tasks import DeductionProposal, MathTask
 
 GRADE = Limits(cpu_s=0.4, wall_s=10.0, memory_mb=1024)
-GOLD = Limits(cpu_s=6.0, wall_s=60.0, memory_mb=2048)
+GOLD = Limits(cpu_s=4.0, wall_s=60.0, memory_mb=2048)
+MOST_SLOTS = 8
+"""A worker for golds holds about 100 MiB."""
 OWN_SHARE = 0.5
 """Of an answer's time, what a task's own gold has."""
 _FIELDS = ("op", "expr", "var", "domain", "lower", "upper", "point")
@@ -67,9 +69,9 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
 
     def __init__(self, options: Options, seed: int = 0) -> None:
         self._key = f"{seed} {options.secret}"
-        cores = _cores()
-        self._grades = Pool("grade", GRADE, range(1, cores + 1))
-        self._golds = [Pool("gold", GOLD, range(first, first + (cores + 1) // 2)) for first in (101, 20_001)]
+        slots = min(_cores(), MOST_SLOTS)
+        self._grades = Pool("grade", GRADE, range(1, slots + 1))
+        self._golds = [Pool("gold", GOLD, range(first, first + slots)) for first in (1_001, 2_001)]
 
     def admit(self, proposal: DeductionProposal) -> DeductionTask:
         task: DeductionTask = _only(self.admit_many([proposal]))

@@ -13,13 +13,13 @@ from azr_plugins_math import exact
 from azr_plugins_math.antiderivatives import SPECIAL, singular
 from azr_plugins_math.conditions import Kind
 from azr_plugins_math.errors import MathError, Undefined
-from azr_plugins_math.identities import DIGITS, points, same_number
+from azr_plugins_math.identities import DIGITS, defined, points, same_number
 from azr_plugins_math.nodes import Constant, Negation, Node, Sum, number, substitute, walk
 from azr_plugins_math.numeric import Interpreter
 from azr_plugins_math.questions import Question
 
 MOST_TERMS = 10_000
-_QUADRATURE_DIGITS, _CLOSE = 30, 1e-10
+_QUADRATURE_DIGITS, _CLOSE = 50, 1e-10
 _SAMPLES, _HALVINGS, _DEPTH = 200, 60, 30
 _SCAN_REACH, _SCAN_STEPS = 40, 16
 
@@ -72,7 +72,8 @@ def check_continuity(question: Question, found: Node) -> None:
     drawn = {point[question.var] for point in points(question.kinds, question.seed, question.tree)[:28]}
     places = sorted(drawn | {place for place in SPECIAL if kind.allows(place)})
     for one, two in pairwise(places):
-        if _jumps(curve, whole, one, two):
+        ends = [defined(question.tree, {question.var: place}) for place in (one, two)]
+        if all(ends) and _jumps(curve, whole, one, two):
             raise MathError("the antiderivative jumps where the integrand does not")
 
 

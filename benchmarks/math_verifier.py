@@ -3,10 +3,10 @@
 python benchmarks/math_verifier.py [--cases VERDICTS.JSONL] [--seconds 10] [--json]
 
 Cases are questions with a gold, an answer and the right verdict: those of the folder that AZR_TEST_DATA names, and a few of our own. The
-rivals are given gold and answer as text; each has a process of its own that is killed after some seconds a case, which counts as a hang, and
-limited in memory, which counts as a crash. The simplify rival compares derivatives for an integral and sets for roots, and it runs code from
-answers, as such scorers do; no case holds anything harmful. Math-Verify compares what it reads, so other forms of an integral are wrong to
-it. All three are warm before the clock starts; Math-Verify is skipped where it is not installed.
+rivals are given gold and answer as text; each has a process of its own that is killed after some seconds a case, which counts as a hang,
+and limited in memory, which counts as a crash. The simplify rival compares derivatives for an integral and sets for roots, and it runs
+code from answers, as such scorers do; no case holds anything harmful. Math-Verify compares what it reads, so another form of an integral
+is wrong to it. All three are warm before the clock starts; Math-Verify is skipped where it is not installed.
 """
 
 from __future__ import annotations
