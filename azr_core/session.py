@@ -49,6 +49,8 @@ def play(request: Request) -> None:
     if display.stopped:
         limit = history.config.get("minutes")
         more = f" --minutes {2 * limit:g}" if limit and history.wall_s >= 60 * limit else ""
+        tokens = history.config.get("tokens")
+        more += f" --set tokens={2 * tokens}" if tokens and history.total("tokens/generated") >= tokens else ""
         lines |= {"go on": f"azr run --resume --name {_again(request, directory)}{more}"}
     console.print(plan_table(lines), soft_wrap=True)
 
