@@ -15,6 +15,7 @@ from azr_core.evaluate import Decoding
 from azr_core.interfaces import Policy
 from azr_core.progress import Listener
 from azr_core.public import Form, Item, PublicBenchmark, Row, Score, Scored
+from azr_core.statistics import standard_error
 from azr_core.types import Reply, Sampling, chance
 
 
@@ -101,7 +102,7 @@ def figures(scores: Sequence[Sequence[Scored]], ks: Sequence[int]) -> dict[str, 
             each = [pass_at_k(len(group), count, k) for group, count in zip(scores, passed, strict=True)]
             label = f"{measure} pass@{k}".strip()
             found[label] = math.fsum(each) / len(each)
-            found[f"{label} standard error"] = _standard_error(each)
+            found[f"{label} standard error"] = standard_error(each)
     return found
 
 
@@ -168,11 +169,3 @@ def _passed(score: Scored, measure: str = "") -> bool:
     if isinstance(score, VerifierUnavailable):
         return False
     return score.also.get(measure, False) if measure else score.passed
-
-
-def _standard_error(values: Sequence[float]) -> float | None:
-    """Of the mean; None where one value tells nothing."""
-    if len(values) < 2:
-        return None
-    mean = math.fsum(values) / len(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))

@@ -55,11 +55,11 @@ class Verifier(ABC, Generic[P, T]):
 
     def admit_many(self, proposals: Sequence[P]) -> list[T | InvalidTask | VerifierUnavailable]:
         """Admit a batch, in order; a refusal is returned in its place. Override it to share work."""
-        return [_caught(self.admit, proposal) for proposal in proposals]
+        return [caught(self.admit, proposal) for proposal in proposals]
 
     def grade_many(self, pairs: Sequence[tuple[T, str]]) -> list[float | Verdict | FormatError | VerifierUnavailable]:
         """Grade a batch of (task, answer), in order. Override it to share work."""
-        return [_caught(self.grade, task, answer) for task, answer in pairs]
+        return [caught(self.grade, task, answer) for task, answer in pairs]
 
     def measures(self, task: T, references: Sequence[Task]) -> dict[str, float]:
         """Numbers that describe a task (complexity, distance to its references), stored with it."""
@@ -68,6 +68,10 @@ class Verifier(ABC, Generic[P, T]):
     def skeleton(self, task: T) -> str:
         """The task's shape without its details, for counting novelty; empty means that it has none."""
         return ""
+
+    def common(self, task: T) -> bool:
+        """Whether the task's answer is so common that guessing it pays; the loop bounds the share of such tasks (`common_cap`)."""
+        return False
 
     def protection(self) -> str:
         """One line on what contains hostile work, for the plan; empty where nothing needs containing. May raise UsageError."""
@@ -86,11 +90,19 @@ class Verifier(ABC, Generic[P, T]):
         """Release processes and files."""
 
 
-def _caught(call: Callable[..., Any], *args: Any) -> Any:
+def caught(call: Callable[..., Any], *args: Any) -> Any:
+    """The result, or the refusal that was raised instead: one place of what `admit_many` and `grade_many` return."""
     try:
         return call(*args)
     except (FormatError, InvalidTask, VerifierUnavailable) as refusal:
         return refusal
+
+
+def only(results: Sequence[Any]) -> Any:
+    """The one result of a batch of one; a refusal is raised. For an `admit` or a `grade` that is made of its batch."""
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]
 
 
 class SeedFormat(ABC, Generic[P]):

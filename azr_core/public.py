@@ -139,6 +139,7 @@ def _lines(content: bytes, where: str) -> list[Row]:
     """The rows of a file, one JSON object a line, perhaps zipped. Raises ConfigError."""
     try:
         text = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
-        return [json.loads(line) for line in text.decode("utf-8").splitlines() if line.strip()]
+        # splitlines would also split at characters that JSON text may hold
+        return [json.loads(line) for line in text.decode("utf-8").split("\n") if line.strip()]
     except (OSError, EOFError, ValueError) as error:
         raise ConfigError(f"{where}: not JSON lines ({error}); download it again") from None

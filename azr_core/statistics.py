@@ -27,12 +27,16 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Mean of values with mean ± 1.96 sd / sqrt(n), sd with n - 1. Raises ValueError where there are none."""
     if not values:
         raise ValueError("no values to average")
-    count, mean = len(values), math.fsum(values) / len(values)
-    if count < 2:
-        return Estimate(mean, None, None)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
-    half = Z95 * deviation / math.sqrt(count)
-    return Estimate(mean, mean - half, mean + half)
+    mean, error = math.fsum(values) / len(values), standard_error(values)
+    return Estimate(mean, None, None) if error is None else Estimate(mean, mean - Z95 * error, mean + Z95 * error)
+
+
+def standard_error(values: Sequence[float]) -> float | None:
+    """Of the mean, with n - 1; None where fewer than two values tell nothing."""
+    if len(values) < 2:
+        return None
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
 
 
 def paired_gain(start: Sequence[float], end: Sequence[float]) -> Estimate:

@@ -1,4 +1,4 @@
-"""Numeric values: expressions over mpmath's numbers. Stable: `value`, `nearest_integer`.
+"""Numeric values: expressions over mpmath's numbers. Stable: `value`.
 
 Values are complex where a principal value is (log and powers of negative numbers); `root` and `cbrt` are real roots. A sum, a sine or a
 logarithm that cancels down to its rounding error is zero, so that dividing by it is undefined.
@@ -26,12 +26,6 @@ SPARE_DIGITS = 15
 def value(node: Node, values: Mapping[str, Fraction] | None = None, digits: int = 60) -> Any:
     """The value, mpf or mpc, good to about digits - SPARE_DIGITS digits. Raises Undefined."""
     return Interpreter(values or {}, digits).value(node)
-
-
-def nearest_integer(node: Node, digits: int = 60) -> int:
-    """The integer next to a real value. Raises Undefined."""
-    interpreter = Interpreter({}, digits)
-    return int(interpreter.context.nint(interpreter.real(interpreter.value(node))))
 
 
 @lru_cache(maxsize=64)

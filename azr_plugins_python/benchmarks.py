@@ -34,10 +34,12 @@ def load_benchmarks(environments: Sequence[azr.Environment], folder: Path = FOLD
     ]
 
 
-def make_tasks(environment: azr.Environment, counts: Sequence[int], amount: int, excluded: frozenset[int]) -> list[azr.Task]:
+def make_tasks(
+    environment: azr.Environment, counts: Sequence[int], amount: int, excluded: frozenset[int], seed: int = SEED
+) -> list[azr.Task]:
     """Tasks from different held-out programs, each through the environment's own gate."""
     found: list[azr.Task] = []
-    examples = _examples(environment.name, counts, excluded)
+    examples = _examples(environment.name, counts, excluded, seed)
     while len(found) < amount:
         batch = [next(examples) for _ in range(amount - len(found))]
         admissions = environment.verifier.admit_many([proposal_of(environment, example) for example in batch])
@@ -54,13 +56,13 @@ def proposal_of(environment: azr.Environment, example: azr.Demonstration) -> azr
     return proposal
 
 
-def _examples(name: str, counts: Sequence[int], excluded: frozenset[int]) -> Iterator[azr.Demonstration]:
-    rng = azr.chance(SEED, sum(counts), name)
+def _examples(name: str, counts: Sequence[int], excluded: frozenset[int], seed: int) -> Iterator[azr.Demonstration]:
+    rng = azr.chance(seed, sum(counts), name)
     used: set[str] = set()
     for index, sample in enumerate(demonstrations.samples(rng, counts, held_out=True)):
         if sample.program not in used and fingerprint(sample.program) not in excluded:
             used.add(sample.program)
-            yield _MAKERS[name](azr.chance(SEED, sum(counts), f"{name} task", index), sample)
+            yield _MAKERS[name](azr.chance(seed, sum(counts), f"{name} task", index), sample)
 
 
 def fingerprint(program: str) -> int:

@@ -9,17 +9,16 @@ import azr_core as azr
 from azr_plugins_python.blocks import Name, bare_or_block
 from azr_plugins_python.composite import bindings
 from azr_plugins_python.executor import Job, parse_literal
+from azr_plugins_python.executor.child import WITHHELD
 from azr_plugins_python.options import Handling
 from azr_plugins_python.screen import called_builtins
 from azr_plugins_python.shape import ENTRY, parse
 from azr_plugins_python.tasks import NO_ERROR, ErrorTask, ProgramProposal
-from azr_plugins_python.verdicts import Graded, caught, wrong
+from azr_plugins_python.verdicts import Graded, wrong
 from azr_plugins_python.verifiers import ProgramVerifier
 
 UNSTABLE = frozenset({"MemoryError", "RecursionError", "ImportError", "ModuleNotFoundError"})
 """Errors that come of the machine or the sandbox, not of the program alone."""
-WITHHELD = frozenset({"breakpoint", "copyright", "credits", "exit", "help", "input", "license", "open", "quit"})
-"""Builtins that the sandbox withholds: a call of one is another error elsewhere."""
 _WATCHED = "azr_error"
 _WATCH = f"""
 
@@ -63,7 +62,7 @@ class ErrorVerifier(ProgramVerifier[ErrorTask]):
         return super().task(proposal, (name,))
 
     def grade_many(self, pairs: Sequence[tuple[ErrorTask, str]]) -> list[Graded]:
-        return [caught(self._compare, task, answer) for task, answer in pairs]
+        return [azr.caught(self._compare, task, answer) for task, answer in pairs]
 
     def _check(self, tree: ast.Module) -> None:
         for handling in self.options.error_banned:

@@ -11,7 +11,7 @@ from azr_plugins_python.executor import Job, Result, Status, equal, parse_litera
 from azr_plugins_python.options import InductionPairs
 from azr_plugins_python.screen import leaks
 from azr_plugins_python.tasks import InductionProposal, InductionTask
-from azr_plugins_python.verdicts import Graded, caught, failed, wrong
+from azr_plugins_python.verdicts import Graded, failed, wrong
 from azr_plugins_python.verifiers import ExecutedVerifier
 
 
@@ -38,10 +38,11 @@ class InductionVerifier(ExecutedVerifier[InductionProposal, InductionTask]):
         return InductionTask.of(proposal, outputs)
 
     def grade_many(self, pairs: Sequence[tuple[InductionTask, str]]) -> list[Graded]:
-        jobs = [caught(self._attempt, task, answer) for task, answer in pairs]
+        jobs = [azr.caught(self._attempt, task, answer) for task, answer in pairs]
         results = self.play(self._executor.run, [job for job in jobs if isinstance(job, Job)])
         return [
-            caught(self._compare, task, results[job]) if isinstance(job, Job) else job for (task, _), job in zip(pairs, jobs, strict=True)
+            azr.caught(self._compare, task, results[job]) if isinstance(job, Job) else job
+            for (task, _), job in zip(pairs, jobs, strict=True)
         ]
 
     def measures(self, task: InductionTask, references: Sequence[azr.Task]) -> dict[str, float]:

@@ -27,7 +27,7 @@ from azr_plugins_python.executor import (
     unwrap_call,
 )
 from azr_plugins_python.tasks import InductionProposal, InductionTask, ProgramProposal, ProgramTask
-from azr_plugins_python.verdicts import caught, reason_of
+from azr_plugins_python.verdicts import reason_of
 
 P = TypeVar("P", ProgramProposal, InductionProposal)
 
@@ -53,7 +53,7 @@ class ReleasedFormat(azr.SeedFormat[P]):
         """The proposal of a line whose arguments are literals now."""
 
     def read(self, lines: Sequence[Line]) -> list[P | azr.InvalidTask | None]:
-        found = [caught(self._checked, line) for line in lines]
+        found = [azr.caught(self._checked, line) for line in lines]
         coded = [
             (line["snippet"], text)
             for line, texts in zip(lines, found, strict=True)
@@ -63,7 +63,7 @@ class ReleasedFormat(azr.SeedFormat[P]):
         ]
         literals = self._literals(coded)
         return [
-            caught(self._made, line, texts, literals) if isinstance(texts, list) else texts
+            azr.caught(self._made, line, texts, literals) if isinstance(texts, list) else texts
             for line, texts in zip(lines, found, strict=True)
         ]
 
@@ -90,7 +90,7 @@ class ReleasedFormat(azr.SeedFormat[P]):
             results = self._executor.validate([literal_job(program, text) for program, text in unique]) if unique else []
         except SandboxUnavailable as error:
             raise azr.UsageError(str(error)) from None
-        return {text: caught(_written, result) for text, result in zip(unique, results, strict=True)}
+        return {text: azr.caught(_written, result) for text, result in zip(unique, results, strict=True)}
 
 
 class ProgramSeeds(ReleasedFormat[ProgramProposal]):

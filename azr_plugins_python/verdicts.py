@@ -1,8 +1,8 @@
-"""Verdicts on answers, and refusals as values, for verifiers that work in batches."""
+"""Verdicts on answers, for verifiers that work in batches."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import azr_core as azr
@@ -34,18 +34,3 @@ def read(reader: Callable[[str], Any], text: str) -> Any:
         return reader(text)
     except LiteralError as error:
         raise azr.FormatError(f"not a literal answer: {error}") from None
-
-
-def caught(call: Callable[..., Any], *args: Any) -> Any:
-    """The result, or the refusal that was raised instead."""
-    try:
-        return call(*args)
-    except (azr.FormatError, azr.InvalidTask, azr.VerifierUnavailable) as refusal:
-        return refusal
-
-
-def only(results: Sequence[Any]) -> Any:
-    """The one result of a batch of one; a refusal is raised."""
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]

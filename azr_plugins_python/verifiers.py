@@ -28,7 +28,7 @@ from azr_plugins_python.executor import (
 )
 from azr_plugins_python.options import Options
 from azr_plugins_python.tasks import AbductionTask, DeductionTask, InductionProposal, ProgramProposal, ProgramTask
-from azr_plugins_python.verdicts import Graded, caught, failed, only, read, reason_of, wrong
+from azr_plugins_python.verdicts import Graded, failed, read, reason_of, wrong
 
 P = TypeVar("P", ProgramProposal, InductionProposal)
 T = TypeVar("T", bound=azr.Task)
@@ -58,19 +58,19 @@ class ExecutedVerifier(azr.Verifier[P, T]):
         """The task of a proposal whose program gave these outputs. Raises InvalidTask."""
 
     def admit(self, proposal: P) -> T:
-        task: T = only(self.admit_many([proposal]))
+        task: T = azr.only(self.admit_many([proposal]))
         return task
 
     def admit_many(self, proposals: Sequence[P]) -> list[T | azr.InvalidTask | azr.VerifierUnavailable]:
-        jobs = [caught(self.job, proposal) for proposal in proposals]
+        jobs = [azr.caught(self.job, proposal) for proposal in proposals]
         results = self.play(self._executor.validate, [job for job in jobs if isinstance(job, Job)])
         return [
-            caught(self._settle, proposal, results[job]) if isinstance(job, Job) else job
+            azr.caught(self._settle, proposal, results[job]) if isinstance(job, Job) else job
             for proposal, job in zip(proposals, jobs, strict=True)
         ]
 
     def grade(self, task: T, answer: str) -> float | azr.Verdict:
-        graded: float | azr.Verdict = only(self.grade_many([(task, answer)]))
+        graded: float | azr.Verdict = azr.only(self.grade_many([(task, answer)]))
         return graded
 
     def protection(self) -> str:
@@ -180,7 +180,7 @@ class DeductionVerifier(ProgramVerifier[DeductionTask]):
     kind = DeductionTask
 
     def grade_many(self, pairs: Sequence[tuple[DeductionTask, str]]) -> list[Graded]:
-        return [caught(self._compare, task, answer) for task, answer in pairs]
+        return [azr.caught(self._compare, task, answer) for task, answer in pairs]
 
     def _compare(self, task: DeductionTask, answer: str) -> float | azr.Verdict:
         value = read(parse_literal, bare_or_block(answer, Name.OUTPUT))
@@ -196,10 +196,10 @@ class AbductionVerifier(ProgramVerifier[AbductionTask]):
         return shape.arguments_key(task.input)
 
     def grade_many(self, pairs: Sequence[tuple[AbductionTask, str]]) -> list[Graded]:
-        jobs = [caught(self._attempt, task, answer) for task, answer in pairs]
+        jobs = [azr.caught(self._attempt, task, answer) for task, answer in pairs]
         calls = self._calls([job for job in jobs if isinstance(job, Job)])
         return [
-            caught(self._compare, task, calls[job]) if isinstance(job, Job) else job for (task, _), job in zip(pairs, jobs, strict=True)
+            azr.caught(self._compare, task, calls[job]) if isinstance(job, Job) else job for (task, _), job in zip(pairs, jobs, strict=True)
         ]
 
     def _attempt(self, task: AbductionTask, answer: str) -> Job:

@@ -25,6 +25,5 @@ def azr_benchmarks(config: azr.RunConfig) -> Sequence[azr.Benchmark]:
     environments = make_environments(options, make_executor(options, config.accept_unsandboxed))
     shipped = [task for benchmark in benchmarks.load_benchmarks(environments) for tasks in benchmark.tasks.values() for task in tasks]
     taken = frozenset(benchmarks.fingerprint(task.program) for task in shipped if isinstance(task, (ProgramTask, InductionTask)))
-    benchmarks.SEED = SEED
-    tasks = {environment.name: benchmarks.make_tasks(environment, STATEMENT_COUNTS, TASKS, taken) for environment in environments}
+    tasks = {environment.name: benchmarks.make_tasks(environment, STATEMENT_COUNTS, TASKS, taken, SEED) for environment in environments}
     return [azr.Benchmark("python/tuning", tasks, {environment.name: environment for environment in environments})]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,12 @@ from azr_plugins_python.executor import Executor, slot
 from azr_plugins_python.executor.profiles import Profile, package_folders
 
 
+def pytest_collection_finish() -> None:
+    """What the test files have imported stays: tests that collect garbage to count what is left need not walk PyTorch each time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def test_data() -> Path:
     """The folder of real and adversarial material that AZR_TEST_DATA names; without it the test is skipped."""
@@ -23,8 +30,10 @@ def test_data() -> Path:
     return Path(folder)
 
 
-# A fork of the wide jail costs ten of the lean one.
-_PARAMS = [pytest.param(variant, id=str(variant), marks=[pytest.mark.slow] * (variant.profile is Profile.wide)) for variant in VARIANTS]
+# The fast tests meet the one that runs are given and the one that has the most to hold.
+_PARAMS = [
+    pytest.param(variant, id=str(variant), marks=[] if variant.guarded or variant.loaded else [pytest.mark.slow]) for variant in VARIANTS
+]
 
 
 @pytest.fixture(scope="module", params=_PARAMS)

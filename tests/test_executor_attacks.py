@@ -42,7 +42,12 @@ def f():
 AFTER = Job("def f(): return len([1, 2, 3]) + sum([1, 2])", ("",))
 
 
-@pytest.fixture(scope="module", params=["lean guarded auto", "lean unguarded auto", "lean unguarded strict", "wide unguarded strict"])
+KINDS = ["lean guarded auto", "lean unguarded auto", "lean unguarded strict", "wide unguarded strict"]
+# The whole corpus meets two of them in the fast tests: they differ in guard and in isolation.
+SOME = [pytest.param(kind, marks=[] if kind in (KINDS[0], KINDS[2]) else [pytest.mark.slow]) for kind in KINDS]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """Every attack meets both kinds of zygote and of isolation: numpy may load ctypes and more, and nothing may depend on their absence."""
     profile, guard, isolation = request.param.split()
@@ -87,6 +92,7 @@ def judge(executor: Executor, attack: dict[str, Any], result: Result) -> list[st
     return wrong
 
 
+@pytest.mark.parametrize("executor", SOME, indirect=True)
 def test_every_known_attack_is_held(executor: Executor, test_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AZR_CANARY_ENV", "canary-in-the-environment")
     tmp_path.chmod(0o777)

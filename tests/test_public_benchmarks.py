@@ -423,3 +423,10 @@ def test_mbpp_plus_reports_its_files_own_assertions_beside_evalplus_inputs(bench
     }
     (score,) = scored(bench(MbppPlus), row, "def double(x):\n    return x + x\n")
     assert score.passed and score.also == {"base": True, "base assertions": False}
+
+
+def test_a_file_may_hold_characters_that_end_lines_elsewhere(tmp_path: Path) -> None:
+    row = {"question": "1\u2028+\x851", "answer": "#### 2"}
+    (tmp_path / Gsm8k.source.file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / Gsm8k.source.file).write_text(json.dumps(row, ensure_ascii=False) + "\n", "utf-8")
+    assert read_source(Gsm8k(), tmp_path) == [row]

@@ -297,16 +297,18 @@ from redteam_outside import OUTSIDE
 from redteam_verdicts import VERDICTS
 assert os.getresuid() == (65534,) * 3 and os.getgroups() == []
 with VARIANTS[1].build() as executor:
-    print(executor.protection().level, executor.protection().uid, hold(executor, [*OUTSIDE, *INSIDE, *VERDICTS], Path(sys.argv[2])))
+    attacks = [*OUTSIDE, *INSIDE, *VERDICTS][:: int(sys.argv[3])]
+    print(executor.protection().level, executor.protection().uid, hold(executor, attacks, Path(sys.argv[2])))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
-def test_the_corpus_is_held_when_started_by_a_user_without_privileges(bare_home: Path) -> None:
+@pytest.mark.parametrize("step", [pytest.param(1, marks=pytest.mark.slow), 20])
+def test_the_corpus_is_held_when_started_by_a_user_without_privileges(bare_home: Path, step: int) -> None:
     (bare_home / "canary").mkdir()
     canary = lay_canary(bare_home / "canary")
     python = str(bare_home / "bin" / "python")
-    command = [sys.executable, "-c", _AS_NOBODY, python, _HOLD, str(bare_home), str(canary)]
+    command = [sys.executable, "-c", _AS_NOBODY, python, _HOLD, str(bare_home), str(canary), str(step)]
     environment = os.environ | {CANARY_ENV: CANARY_TEXT}
     output = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False, env=environment, cwd=bare_home)
     level, uid, wrong = output.stdout.strip().split(" ", 2) if output.stdout else ("", "", output.stderr)

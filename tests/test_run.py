@@ -29,7 +29,7 @@ def test_the_same_seed_gives_the_same_tasks_rewards_and_measurements(whole: Play
     assert other.tasks != whole.tasks and other.episodes != whole.episodes
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_run_killed_at_random_moments_loses_nothing_and_doubles_nothing(seed: int, whole: Played, tmp_path: Path) -> None:
     rng = random.Random(seed)
     folder = tmp_path / "runs" / "one"

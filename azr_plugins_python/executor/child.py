@@ -28,7 +28,8 @@ PRELOADED = (
 )
 # fmt: on
 """Modules that the zygote imports before it is locked; nothing else can be imported from disk afterwards."""
-_WITHHELD = ("open", "input", "breakpoint", "exit", "quit", "help", "copyright", "credits", "license")
+WITHHELD = frozenset({"breakpoint", "copyright", "credits", "exit", "help", "input", "license", "open", "quit"})
+"""Builtins that a guarded program does not have, so that calling one is another error than elsewhere."""
 _importable = frozenset(name.partition(".")[0] for name in PRELOADED)
 _hidden = ("ctypes", "_ctypes", "signal", "_signal", "resource", "posix", "subprocess", "socket", "_socket")
 
@@ -60,7 +61,7 @@ def _no_input(*_: object) -> str:
 
 
 _open_builtins: Namespace = dict(vars(builtins))
-_guarded_builtins: Namespace = {name: item for name, item in _open_builtins.items() if name not in _WITHHELD}
+_guarded_builtins: Namespace = {name: item for name, item in _open_builtins.items() if name not in WITHHELD}
 _guarded_builtins["__import__"] = _guarded_import
 _guarded_builtins["input"] = _no_input
 _shared_builtins: Namespace = {name: _open_builtins[name] for name in BUILTINS} | {"__import__": _guarded_import}
