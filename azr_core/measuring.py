@@ -25,7 +25,7 @@ from azr_core.run import Request, resolve
 
 RESULTS = Path("results")
 # The prompts are the benchmarks' own, so neither the style of a run nor its limit on prompts holds for them.
-_PLAIN = {"style": Style.PAPER, "prompt_tokens": 1_000_000}
+PLAIN = {"style": Style.PAPER, "prompt_tokens": 1_000_000}
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _opened(request: Request, names: Sequence[str]) -> Iterator[tuple[RunConfig,
             raise ConfigError(f"no public benchmark {name!r}; {nearest(name, known)}")
     asked = request.plugins or tuple(request.settings.get("plugins", ()))
     owners = dict.fromkeys([*asked, *(known[name] for name in names)])
-    config, plugins = resolve(dataclasses.replace(request, plugins=tuple(owners), settings=merge(request.settings, _PLAIN)))
+    config, plugins = resolve(dataclasses.replace(request, plugins=tuple(owners), settings=merge(request.settings, PLAIN)))
     found = {benchmark.name: benchmark for benchmark in plugins.public_benchmarks(config)}
     try:
         yield config, plugins, [found[name] for name in names]

@@ -142,3 +142,34 @@ def test_a_message_goes_into_the_tokenizers_own_chat_template(llama: Path) -> No
     turns = "{% for turn in messages %}[{{ turn.role }}] {{ turn.content }} {% endfor %}"
     policy.tokenizer.chat_template = turns + "{% if add_generation_prompt %}[model]{% endif %}"
     assert policy.chat("hello") == "[user] hello [model]"
+
+
+def test_a_conversation_that_the_template_refuses_is_said(llama: Path) -> None:
+    policy = trainer(llama).policy
+    policy.tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(azr.UsageError, match="roles must alternate"):
+        policy.converse([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}])
+
+
+def test_scores_are_the_models_log_probabilities_whatever_is_scored_beside(folder: Path) -> None:
+    made = trainer(folder)
+    rows = [made.policy.tokens(prompt) for prompt in [*PROMPTS, "x"]]
+    for row, scores in zip(rows, made.policy.score(rows, 3), strict=True):
+        expected = token_logprobs(made, azr.Reply("", row[:1], row[1:]))
+        assert list(scores.logprobs) == pytest.approx(expected, abs=1e-4)
+        assert [len(likeliest) for likeliest in scores.likeliest] == [3] * (len(row) - 1)
+        for logprob, likeliest in zip(scores.logprobs, scores.likeliest, strict=True):
+            assert likeliest[0][1] >= likeliest[1][1] >= likeliest[2][1] and likeliest[0][1] >= logprob
+
+
+def test_the_likeliest_token_is_the_greedy_one(llama: Path) -> None:
+    policy = trainer(llama).policy
+    [[reply]] = policy.sample(PROMPTS[:1], GREEDY)
+    [scores] = policy.score([[*reply.prompt_ids, *reply.token_ids]], 1)
+    assert [likeliest[0][0] for likeliest in scores.likeliest[len(reply.prompt_ids) - 1 :]] == list(reply.token_ids)
+
+
+def test_prompts_given_as_ids_are_continued_like_their_texts(llama: Path) -> None:
+    policy = trainer(llama).policy
+    assert policy.extend([policy.tokens(prompt) for prompt in PROMPTS], SHORT, 2) == policy.sample(PROMPTS, SHORT, 2)
+    assert policy.text(policy.tokens(PROMPTS[0])) == PROMPTS[0]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
+from jinja2 import TemplateError
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import azr_core as azr
 from azr_plugins_python.training.decoding import Draw, Endings, Sample, batches, decode
+from azr_plugins_python.training.scoring import score
 
 
-class TransformersPolicy(azr.Policy):
+class TransformersPolicy(azr.TokenPolicy):
     """Samples from a copy of the master weights; `refresh` copies them again after an update.
 
     keep_end: whether a reply's text holds the text of the end token, as the compact style wants it.
@@ -31,7 +33,8 @@ class TransformersPolicy(azr.Policy):
         self.prompt_tokens = prompt_tokens
         self.model = copy.deepcopy(master).to(dtype).requires_grad_(False).eval()
         self.ends = end_tokens(master, tokenizer)
-        self.context: int | None = getattr(master.config.get_text_config(), "max_position_embeddings", None)
+        self.context = getattr(master.config.get_text_config(), "max_position_embeddings", None)
+        self.vocabulary = master.config.get_text_config().vocab_size
 
     def refresh(self) -> None:
         """Copy the master's weights, in place."""
@@ -52,11 +55,17 @@ class TransformersPolicy(azr.Policy):
             return False
         return self.context is None or length + sampling.max_tokens <= self.context
 
-    def chat(self, message: str) -> str | None:
+    def text(self, ids: Sequence[int]) -> str:
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
+        return text
+
+    def converse(self, turns: Sequence[Mapping[str, str]]) -> str | None:
         if not self.tokenizer.chat_template:
             return None
-        turns = [{"role": "user", "content": message}]
-        text: str = self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        try:
+            text: str = self.tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=True)
+        except TemplateError as error:
+            raise azr.UsageError(f"the model's chat template refuses the messages: {error}") from None
         return text
 
     def sample(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> list[list[azr.Reply]]:
@@ -65,8 +74,18 @@ class TransformersPolicy(azr.Policy):
 
     def stream(self, prompts: Sequence[str], sampling: azr.Sampling, n: int = 1) -> Iterator[tuple[int, list[azr.Reply]]]:
         """Groups as they finish. Raises UsageError where a prompt and a whole reply do not fit the model."""
-        ids = [self.tokens(prompt) for prompt in prompts]
-        self._check(ids, sampling)
+        yield from self._groups([self.tokens(prompt) for prompt in prompts], sampling, n)
+
+    def extend(self, rows: Sequence[Sequence[int]], sampling: azr.Sampling, n: int = 1) -> list[list[azr.Reply]]:
+        groups = dict(self._groups(rows, sampling, n))
+        return [groups[index] for index in range(len(rows))]
+
+    def score(self, rows: Sequence[Sequence[int]], top: int = 0) -> list[azr.Scores]:
+        self._check(rows, 0)
+        return score(self.model, rows, top)
+
+    def _groups(self, ids: Sequence[Sequence[int]], sampling: azr.Sampling, n: int) -> Iterator[tuple[int, list[azr.Reply]]]:
+        self._check(ids, sampling.max_tokens)
         device = self.model.device
         draw = Draw(sampling, torch.Generator(device).manual_seed(sampling.seed))
         ends = torch.tensor(sorted(self.ends), device=device)
@@ -76,17 +95,17 @@ class TransformersPolicy(azr.Policy):
             for place, index in enumerate(batch):
                 yield index, self._replies(ids[index], samples[place * n : (place + 1) * n])
 
-    def _check(self, ids: Sequence[Sequence[int]], sampling: azr.Sampling) -> None:
+    def _check(self, ids: Sequence[Sequence[int]], reply: int) -> None:
         if not all(ids):
             raise azr.UsageError("a prompt is empty; a causal model needs at least one token to continue")
-        longest = max(map(len, ids), default=0) + sampling.max_tokens
+        longest = max(map(len, ids), default=0) + reply
         if self.context is not None and longest > self.context:
             raise azr.UsageError(
-                f"a prompt and a reply of {sampling.max_tokens} tokens need {longest} tokens, the model's context holds {self.context}; "
+                f"a prompt and a reply of {reply} tokens need {longest} tokens, the model's context holds {self.context}; "
                 "lower solve_tokens or propose_tokens, or show fewer references"
             )
 
-    def _replies(self, prompt_ids: list[int], samples: Sequence[Sample]) -> list[azr.Reply]:
+    def _replies(self, prompt_ids: Sequence[int], samples: Sequence[Sample]) -> list[azr.Reply]:
         texts = self.tokenizer.batch_decode([self._visible(sample) for sample in samples], skip_special_tokens=False)
         return [
             azr.Reply(text, tuple(prompt_ids), tuple(sample.token_ids), tuple(sample.logprobs), truncated=not sample.finished)
