@@ -15,12 +15,27 @@ from azr_core.errors import (
 )
 from azr_core.health import Alarm
 from azr_core.hookspecs import hookimpl
-from azr_core.interfaces import After, Buffer, Documents, Environment, Play, Policy, Proposer, RewardShaper, SeedFormat, Trainer, Verifier
+from azr_core.interfaces import (
+    After,
+    Buffer,
+    Documents,
+    Environment,
+    Play,
+    Policy,
+    Proposer,
+    RewardShaper,
+    SeedFormat,
+    Trainer,
+    Verifier,
+    caught,
+    only,
+)
 from azr_core.plugins import Plugins, installed, load, plugin_options
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
 from azr_core.public import Ceiling, Form, Item, PublicBenchmark, Row, Score, Scored, Source
 from azr_core.rewards import Learnability, LearnabilityOptions
+from azr_core.scoring import Scores, TokenPolicy
 from azr_core.types import (
     Benchmark,
     Check,
@@ -88,6 +103,7 @@ __all__ = [
     "Sampling",
     "Score",
     "Scored",
+    "Scores",
     "SeedFormat",
     "Source",
     "StepReport",
@@ -95,17 +111,20 @@ __all__ = [
     "Task",
     "TaskRecord",
     "TaskSolves",
+    "TokenPolicy",
     "Trainer",
     "UsageError",
     "Verdict",
     "Verifier",
     "VerifierUnavailable",
+    "caught",
     "chance",
     "hookimpl",
     "installed",
     "load",
     "merge",
     "nearest",
+    "only",
     "parse",
     "plugin_options",
     "task_id",

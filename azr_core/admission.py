@@ -10,6 +10,9 @@ from azr_core.interfaces import Environment
 from azr_core.prompts import Prompts
 from azr_core.types import Benchmark, Episode, Outcome, Task, TaskRecord, Verdict, task_id
 
+HELD_OUT = "the task is in a benchmark"
+FEW = 36  # tasks of an environment, from which on a share of them means something
+
 
 class Admission:
     """Knows the tasks and skeletons that were seen, and what is held out."""
@@ -21,11 +24,17 @@ class Admission:
         self.held_out = {task.key() for benchmark in benchmarks for tasks in benchmark.tasks.values() for task in tasks}
         self.seen: set[str] = set()
         self.skeletons: Counter[str] = Counter()
+        self.remembered: Counter[str] = Counter()  # tasks by environment
+        self.common: Counter[str] = Counter()  # of them, those with an answer that a guess would try first
 
-    def refuse(self, episodes: Sequence[Episode], fits: Callable[[Environment, Task], bool]) -> None:
-        """Turn down admitted tasks that are known or nearly so, held out, break out of their prompt, or do not fit it."""
+    def refuse(self, episodes: Sequence[Episode], fits: Callable[[Environment, Task], bool], *, seeds: bool = False) -> None:
+        """Turn down admitted tasks that are known or nearly so, held out, break out of their prompt, do not fit it, or reward a guess.
+
+        seeds: they were chosen by somebody, so they may reward a guess; they are counted.
+        """
         batch: set[str] = set()
         shapes: Counter[str] = Counter()
+        guessed: Counter[str] = Counter()
         for episode in episodes:
             task, identity = episode.task, episode.task_id
             if episode.outcome is not Outcome.ADMITTED or task is None or identity is None:
@@ -35,13 +44,16 @@ class Admission:
             if identity in self.seen or identity in batch:
                 episode.verdict = Verdict(Outcome.DUPLICATE, reason="the task is known")
             elif task.key() in self.held_out:
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task is in a benchmark")
+                episode.verdict = Verdict(Outcome.INVALID, reason=HELD_OUT)
             elif self.envelope.forged(task.question) or self.envelope.forged(task.answer):
                 episode.verdict = Verdict(Outcome.INVALID, reason="the task holds a marker of the prompt style")
             elif not fits(self.environments[episode.environment], task):
                 episode.verdict = Verdict(Outcome.INVALID, reason="the task is too long to be asked")
             elif skeleton and 0 < self.config.skeleton_cap <= alike:
                 episode.verdict = Verdict(Outcome.DUPLICATE, reason=f"{alike} tasks of its skeleton are known")
+            elif not seeds and self._guessable(episode.environment, task, guessed):
+                share = f"{self.common[episode.environment]} of {self.remembered[episode.environment]} tasks"
+                episode.verdict = Verdict(Outcome.INVALID, reason=f"its answer is a common one, as are those of {share}")
             else:
                 shapes[skeleton] += 1
             batch.add(identity)
@@ -58,5 +70,17 @@ class Admission:
     def note(self, record: TaskRecord) -> None:
         """See a task that is remembered."""
         self.seen.add(task_id(record.environment, record.task))
+        self.remembered[record.environment] += 1
+        self.common[record.environment] += self.environments[record.environment].verifier.common(record.task)
         if record.skeleton:
             self.skeletons[record.skeleton] += 1
+
+    def _guessable(self, name: str, task: Task, guessed: Counter[str]) -> bool:
+        """Whether one more common answer is too many among an environment's tasks. guessed: those of this batch, counted here."""
+        if self.config.common_cap == 1.0 or not self.environments[name].verifier.common(task):
+            return False
+        held, more = self.remembered[name], guessed[name] + 1
+        if held >= FEW and self.common[name] + more > self.config.common_cap * (held + more):
+            return True
+        guessed[name] = more
+        return False

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import re
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from azr_core.errors import ConfigError, nearest
+from azr_core.settings import Options, assignment, merge, parse, read_toml
 
-O = TypeVar("O", bound="Options")  # noqa: E741
+# What reads a configuration finds here how it is read too.
+__all__ = ["RESUMABLE", "VERIFY_LOCALLY", "Evaluation", "Options", "Part", "RunConfig", "Scheduling", "Style"]
+__all__ += ["assignment", "merge", "parse", "read_toml"]
 
 VERIFY_LOCALLY = "local"
 _CLUSTER = re.compile(r"local|auto|(?:ray://)?[^\s:/]+:\d{1,5}")
-
-
-class Options(BaseModel):
-    """Base of every settings model: frozen, unknown names are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Part(BaseModel):
@@ -59,6 +53,16 @@ class Evaluation(Options):
     temperatures: tuple[float, ...] = Field(default=(1.0,), description="temperatures of sampled evaluation")
 
 
+class Scheduling(Options):
+    """Which environments a step plays, and how many prompts each of them gets (docs/mixtures.md)."""
+
+    name: Literal["mixed", "alternating", "sequential", "adaptive"] = Field(
+        default="mixed",
+        description="every step plays all by their shares; one domain a step, in turns; one domain after the other; or all, by progress",
+    )
+    unit: Literal["tasks", "tokens"] = Field(default="tasks", description="what shares are shares of; tokens: generated, of both roles")
+
+
 class RunConfig(Options):
     """One run of self-play. Numbers in brackets name the symbol of arXiv 2505.03335, Table 3."""
 
@@ -67,6 +71,7 @@ class RunConfig(Options):
     steps: int = Field(default=200, ge=0, description="self-play steps")
     minutes: float | None = Field(default=None, gt=0, description="stop after this many minutes of wall time")
     tokens: int | None = Field(default=None, gt=0, description="stop after this many generated tokens")
+    tasks: int | None = Field(default=None, gt=0, description="stop after this many proposals asked for and tasks solved in batches")
     checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
     keep_checkpoints: int = Field(default=2, ge=1, description="how many checkpoints to keep")
 
@@ -92,6 +97,12 @@ class RunConfig(Options):
         description="valid tasks that are remembered, by solve rate s: all (paper), those with s < 1, or with 0 < s < 1; the proposer is "
         "rewarded for the others too",
     )
+    common_cap: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="largest share of tasks with an answer that a guess tries first, more are invalid; 1: no limit",
+    )
     skeleton_cap: int = Field(default=0, ge=0, description="most tasks of one skeleton, any more are duplicates; 0: no limit")
     temperature: float = Field(default=1.0, gt=0, description="temperature of proposing and solving")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling, 1 is off")
@@ -107,6 +118,7 @@ class RunConfig(Options):
     )
     style: Style = Field(default=Style.PAPER, description="prompt style")
     environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
+    schedule: Scheduling = Field(default=Scheduling(), description="how the shares are played")
     buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
     reward: Part = Field(
         default=Part.model_validate({"name": "learnability", "novelty": 1.0, "proposer_weight": 0.3, "baseline": "group"}),
@@ -166,80 +178,29 @@ class RunConfig(Options):
             raise ValueError("all shares in [environments] are zero; give at least one a positive share")
         return self
 
+    @model_validator(mode="after")
+    def _a_sequence_has_an_end(self) -> Self:
+        """Steps that nobody set are no budget where minutes end the run."""
+        counted = self.tokens if self.schedule.unit == "tokens" else self.tasks
+        if self.schedule.name == "sequential" and self.minutes and not counted and "steps" not in self.model_fields_set:
+            raise ValueError(
+                "a sequential schedule divides a budget, and minutes are none; set steps, or tokens with schedule.unit = 'tokens'"
+            )
+        return self
+
 
 # Settings that may differ when a run resumes: they decide how long, how closely and at whose risk, not what is learned.
 RESUMABLE = frozenset(
-    {"accept_unsandboxed", "steps", "minutes", "tokens", "evaluation", "health", "checkpoint_every", "keep_checkpoints", "verify_on"}
+    {
+        "accept_unsandboxed",
+        "steps",
+        "minutes",
+        "tokens",
+        "tasks",
+        "evaluation",
+        "health",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "verify_on",
+    }
 )
-
-
-def parse(model: type[O], settings: Mapping[str, Any], where: str) -> O:
-    """Parse settings with a pydantic model. Raises ConfigError that names the setting, what is wrong and the mend."""
-    try:
-        return model.model_validate(dict(settings))
-    except ValidationError as error:
-        raise ConfigError(_sentence(model, error, where)) from None
-
-
-def _sentence(model: type[BaseModel], error: ValidationError, where: str) -> str:
-    first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    name = ".".join(path) or where
-    if first["type"] == "extra_forbidden":
-        owner: Any = model
-        for part in path[:-1]:
-            annotation = owner.model_fields[part].annotation
-            owner = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else BaseModel
-        return f"{where}: unknown setting {name!r}; {nearest(path[-1], owner.model_fields)}"
-    if first["type"] == "missing":
-        return f"{where}: setting {name!r} is missing"
-    return f"{where}: setting {name!r} = {first['input']!r}: {first['msg']}"
-
-
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of several layers, later ones win; nested mappings are merged. A part that changes name starts afresh."""
-    merged: dict[str, Any] = {}
-    for layer in layers:
-        for key, value in layer.items():
-            old = merged.get(key)
-            if not isinstance(value, Mapping):
-                merged[key] = value
-            elif isinstance(old, Mapping) and value.get("name", old.get("name")) == old.get("name"):
-                merged[key] = merge(old, value)
-            else:
-                merged[key] = merge({}, value)
-    return merged
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Settings of a TOML file, or of a JSON file such as a run's config.json. Raises ConfigError with the file and the line.
-
-    `[plugins.NAME]` becomes plugin options.
-    """
-    try:
-        settings = json.loads(path.read_text()) if path.suffix == ".json" else tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}; give --config an existing TOML file") from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not {path.suffix.removeprefix('.').upper() or 'TOML'}: {error}") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: settings are an object, not a {type(settings).__name__}")
-    if isinstance(settings.get("plugins"), dict):
-        settings["plugin_options"] = settings.pop("plugins")
-    return settings
-
-
-def assignment(text: str) -> dict[str, Any]:
-    """`a.b=VALUE` as nested settings; VALUE is TOML where it parses, else text. Raises ConfigError."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: write it as NAME=VALUE, for example --set trainer.learning_rate=1e-4")
-    try:
-        parsed: Any = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed = value
-    for part in reversed(key.strip().split(".")):
-        parsed = {part: parsed}
-    if "plugins" in parsed and isinstance(parsed["plugins"], dict):
-        parsed["plugin_options"] = parsed.pop("plugins")
-    return dict(parsed)

@@ -25,7 +25,7 @@ from azr_core.errors import UsageError
 from azr_core.interfaces import Environment
 from azr_core.loading import distribution_version, first_line, installed
 from azr_core.plugins import Plugins, load
-from azr_core.run import PARTS
+from azr_core.settings import PARTS
 from azr_core.types import Check
 
 ROOM = 500e6  # bytes on disk that a run of the default model may need

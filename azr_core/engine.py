@@ -15,7 +15,7 @@ from azr_core.errors import PluginError
 from azr_core.interfaces import Buffer, Environment, Policy, RewardShaper
 from azr_core.judging import judge_answers, judge_proposals
 from azr_core.prompts import Prompts
-from azr_core.shares import quotas
+from azr_core.schedule import make_schedule
 from azr_core.types import Benchmark, Episode, Kind, Outcome, Reply, Sampling, Task, TaskRecord, TaskSolves, Verdict, chance, task_id
 from azr_core.verification import Verification
 
@@ -29,6 +29,7 @@ class Parts:
     shaper: RewardShaper
     verification: Verification
     benchmarks: Sequence[Benchmark] = ()
+    domains: Sequence[str] = ()  # in the order of their plugins
 
 
 class SelfPlay:
@@ -41,7 +42,8 @@ class SelfPlay:
         self.shaper = parts.shaper
         self.verification = parts.verification
         self.prompts = Prompts(config.style)
-        self.quotas = quotas(config.environments, list(parts.environments), config.batch_size)
+        self.schedule = make_schedule(config, list(parts.environments), parts.domains)
+        self.quotas = self.schedule.quotas()  # of this step
         self.admission = Admission(config, parts.environments, parts.benchmarks)
         self.drawing = Drawing(config, parts.buffer, self.admission.held_out)
         self.clock = Clock()
@@ -53,6 +55,7 @@ class SelfPlay:
     def step(self, policy: Policy, number: int) -> list[Episode]:
         """Play one batch: propose, measure, remember, solve, reward."""
         self.number = number
+        self.quotas = self.schedule.quotas()
         proposals, probes = self.measure(policy, self.propose(policy))
         self.remember(proposals)
         solutions = self.solve(policy, self.draw())
@@ -80,10 +83,14 @@ class SelfPlay:
                     episode.measures |= self.environments[episode.environment].verifier.measures(episode.task, shown)
         return episodes
 
-    def refuse(self, policy: Policy | None, episodes: Sequence[Episode]) -> None:
+    def refuse(self, policy: Policy | None, episodes: Sequence[Episode], *, seeds: bool = False) -> None:
         """Turn down what the verifier admits and the loop does not; whether it can be asked is for a policy to say."""
         sampling = self._sampling("solve", self.config.solve_tokens, self.config.temperature)
-        self.admission.refuse(episodes, lambda env, task: not policy or policy.fits(self.prompts.solve(env, task), sampling))
+
+        def fits(environment: Environment, task: Task) -> bool:
+            return not policy or policy.fits(self.prompts.solve(environment, task), sampling)
+
+        self.admission.refuse(episodes, fits, seeds=seeds)
 
     def measure(self, policy: Policy, proposals: list[Episode]) -> tuple[list[Episode], list[Episode]]:
         """Estimate the solve rate of each admitted task by n solves. Failed probes do not count."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from azr_core.curves import ALL, Curve, curves
 from azr_core.interfaces import Buffer
@@ -26,12 +26,17 @@ def step_metrics(episodes: Sequence[Episode], quotas: Mapping[str, int], buffer:
     metrics: dict[str, float] = {
         "failed": float(failed),
         "failed_share": failed / max(1, len(episodes)),
-        "tokens/generated": float(sum(len(episode.reply.token_ids) for episode in episodes)),
+        "tokens/generated": _tokens(episodes),
     }
-    metrics["tokens/trained_share"] = _trained(episodes) / max(1.0, metrics["tokens/generated"])
+    played = {(episode.environment, episode.group) for episode in episodes if episode.kind is not Kind.PROBE or episode.trained}
+    metrics["tasks/played"] = float(len(played))
+    metrics["tokens/trained_share"] = _tokens(episode for episode in episodes if episode.trained) / max(1.0, metrics["tokens/generated"])
     if skeletons:
         metrics["skeletons/unique"] = len(set(skeletons)) / len(skeletons)
-    for name in (name for name, quota in quotas.items() if quota):
+    for name, quota in ((name, quota) for name, quota in quotas.items() if quota):
+        metrics[f"quota/{name}"] = float(quota)
+        metrics[f"tokens/generated/{name}"] = _tokens(episode for episode in episodes if episode.environment == name)
+        metrics[f"tasks/played/{name}"] = float(sum(environment == name for environment, _ in played))
         mine = [episode for episode in episodes if episode.environment == name and episode.outcome is not Outcome.FAILED]
         proposals = [episode for episode in mine if episode.role is Role.PROPOSE]
         solutions = [episode for episode in mine if episode.role is Role.SOLVE]
@@ -137,8 +142,8 @@ def _share(episodes: Sequence[Episode], *outcomes: Outcome) -> float:
     return _mean([float(episode.outcome in outcomes) for episode in episodes])
 
 
-def _trained(episodes: Sequence[Episode]) -> float:
-    return float(sum(len(episode.reply.token_ids) for episode in episodes if episode.trained))
+def _tokens(episodes: Iterable[Episode]) -> float:
+    return float(sum(len(episode.reply.token_ids) for episode in episodes))
 
 
 def _mean(values: Sequence[float]) -> float:

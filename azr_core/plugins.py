@@ -35,6 +35,7 @@ class Plugins:
 
     def __init__(self, loaded: Sequence[Loaded], names: Sequence[str], log: Path | None) -> None:
         self.names = tuple(names)
+        self.domains: tuple[str, ...] = ()  # of the environments handed out, in the order of loading
         self._loaded = tuple(loaded)
         self._log = log
         self._shipped: dict[tuple[str, int], tuple[str, Verifier[Any, Any]]] = {}
@@ -58,6 +59,7 @@ class Plugins:
                 check_environment(plugin, environment)
                 claim(owners, "environment", environment.name, plugin)
                 found[environment.name] = self._replaced(environment, config)
+        self.domains = tuple(dict.fromkeys(environment.domain for environment in found.values()))
         return dict(sorted(found.items()))
 
     def benchmarks(self, config: RunConfig) -> list[Benchmark]:

@@ -19,9 +19,8 @@ from azr_core.progress import Listener
 from azr_core.prompts import Prompts
 from azr_core.runner import Runner
 from azr_core.seeding import Growth, grow
+from azr_core.settings import PARTS
 from azr_core.types import Evaluation
-
-PARTS = ("buffer", "reward", "trainer")
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from azr_core.types import Episode, Evaluation, StepReport
 from azr_core.verification import Verification
 from azr_core.vitals import Vitals
 
+SPENDING = {"tokens": "tokens/generated", "tasks": "tasks/played"}  # metric by the limit on its sum
 REHEARSAL = 32  # replies an environment before a run, to see that the model can propose at all
 
 
@@ -38,9 +39,8 @@ class Runner:
         self.verification = Verification(config, plugins, directory.log, listener.note)
         environments = plugins.environments(config)
         self.verification.start(environments.values())  # before torch is imported, so that the workers are small
-        self.engine = SelfPlay(
-            config, Parts(environments, plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks)
-        )
+        parts = (environments, plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks, plugins.domains)
+        self.engine = SelfPlay(config, Parts(*parts))
         self.safety = self.verification.describe(environments.values())
         self.trainer: Trainer = plugins.trainer(config)
         self.evaluator = Evaluator(config, self.benchmarks, self.verification, listener)
@@ -50,7 +50,8 @@ class Runner:
         self.episodes: list[Episode] = []
         self.rehearsal: dict[str, str] = {}
         self.first = 1
-        self.generated = 0.0
+        self.limits: dict[str, int] = {name: limit for name in SPENDING if (limit := getattr(config, name))}
+        self.spent = dict.fromkeys(SPENDING, 0.0)
         self.before = float(self.store.get_note("wall_s") or 0.0)
         self.started = self.step_started = time.monotonic()
 
@@ -69,7 +70,7 @@ class Runner:
             elif self.first > 1:
                 self._watch(self.first - 1)  # the run may have been stopped between this step and its measurement
             self.step_started = time.monotonic()
-            if self.first <= self.config.steps and not self._tokens_are_spent():
+            if self.first <= self.config.steps and not self._budget_is_spent():
                 self.trainer.fit(self._play, self._after, self.first, self.config.steps)
             last = self.store.last_step()
             measured = {evaluation.step for evaluation in self.store.evaluations()}
@@ -87,13 +88,13 @@ class Runner:
     def describe(self) -> dict[str, str]:
         """The plan: label to text."""
         config = self.config
-        prompts = ", ".join(f"{name} {quota}" if quota else f"{name} held out" for name, quota in self.engine.quotas.items())
-        limit = (f", at most {config.minutes:g} min" if config.minutes else "") + (f", {config.tokens:,} tokens" if config.tokens else "")
+        limits = [f"{limit:,} {name}" for name, limit in self.limits.items()]
+        limit = ", ".join(["", *([f"at most {config.minutes:g} min"] if config.minutes else []), *limits])
         held_out = ", ".join(f"{benchmark.name} ({sum(map(len, benchmark.tasks.values()))})" for benchmark in self.benchmarks)
         return {
             "run": str(self.directory.path),
             **self.trainer.describe(),
-            "prompts a step": prompts,
+            "prompts a step": self.engine.schedule.describe(),
             "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}"
             + ("" if config.probe_temperature else "; greedy, so they all agree and no proposal can earn"),
             "steps": f"{config.steps}{limit}, seed {config.seed}",
@@ -104,7 +105,8 @@ class Runner:
 
     def _begin(self) -> int:
         last = self.directory.rewind(self.store)
-        self.generated = sum(metrics.get("tokens/generated", 0.0) for _, metrics in self.store.steps())
+        for _, metrics in self.store.steps():
+            self._count(metrics)
         types = {name: environment.task_type for name, environment in self.engine.environments.items()}
         self.engine.restore(self.store.tasks(types), self.store.solves(), self.store.rewarded())
         if last:
@@ -128,7 +130,7 @@ class Runner:
 
     def _rehearse(self, policy: Policy) -> None:
         self.listener.phase("asking for a few tasks", 0, 1)
-        quotas = {name: REHEARSAL for name, quota in self.engine.quotas.items() if quota}
+        quotas = {name: REHEARSAL for name, share in self.engine.schedule.shares.items() if share}
         episodes = self.engine.propose(policy, quotas)
         self.listener.phase("asking for a few tasks", 1, 1)
         seconds = self.engine.clock.take()["generate"]
@@ -162,7 +164,7 @@ class Runner:
         metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}
         metrics["seconds/step"] = time.monotonic() - self.step_started
         self.recent.append(metrics["seconds/step"])
-        self.generated += metrics["tokens/generated"]
+        self._count(metrics)
         known = sum(metrics.get(f"seconds/{activity}", 0.0) for activity in ("generate", "verify", "train"))
         metrics["seconds/other"] = max(0.0, metrics["seconds/step"] - known)
         self._note_times()
@@ -173,7 +175,7 @@ class Runner:
         self.plugins.step(report, self.config)
         self.listener.step(report, self.config.steps, self._remaining(step))
         self.vitals.see(step, metrics)
-        stop = self.interrupt.asked or self._time_is_up() or self._tokens_are_spent()
+        stop = self.interrupt.asked or self._time_is_up() or self._budget_is_spent()
         last = stop or step == self.config.steps
         if last or step % self.config.checkpoint_every == 0:
             checkpoint.write(self.directory.checkpoints, step, self.trainer.save, self.config.keep_checkpoints)
@@ -208,11 +210,17 @@ class Runner:
     def _time_is_up(self) -> bool:
         return self.config.minutes is not None and self._wall() >= 60 * self.config.minutes
 
-    def _tokens_are_spent(self) -> bool:
-        return self.config.tokens is not None and self.generated >= self.config.tokens
+    def _count(self, metrics: Mapping[str, float]) -> None:
+        """Take in what a stored step spent, on the limits and on the shares."""
+        for name, metric in SPENDING.items():
+            self.spent[name] += metrics.get(metric, 0.0)
+        self.engine.schedule.see(metrics)
+
+    def _budget_is_spent(self) -> bool:
+        return any(self.spent[name] >= limit for name, limit in self.limits.items())
 
     def _remaining(self, step: int) -> float | None:
         by_steps = (self.config.steps - step) * sum(self.recent) / len(self.recent)
-        if self.config.tokens:
-            by_steps = min(by_steps, (self._wall() / max(1.0, self.generated)) * max(0.0, self.config.tokens - self.generated))
+        for name, limit in self.limits.items():
+            by_steps = min(by_steps, (self._wall() / max(1.0, self.spent[name])) * max(0.0, limit - self.spent[name]))
         return by_steps if self.config.minutes is None else min(by_steps, max(0.0, 60 * self.config.minutes - self._wall()))

@@ -158,7 +158,7 @@ def _consider(engine: SelfPlay, name: str, proposals: Sequence[Proposal | Invali
         episode.verdict = Verdict(Outcome.ADMITTED, 1.0) if isinstance(judged, Task) else judged
         episode.task = judged if isinstance(judged, Task) else None
         episodes.append(episode)
-    engine.refuse(policy, episodes)
+    engine.refuse(policy, episodes, seeds=True)
     return episodes
 
 
@@ -178,7 +178,7 @@ def _admitted(engine: SelfPlay, name: str, proposals: Sequence[Proposal | Invali
     admitted = sum(episode.outcome is Outcome.ADMITTED for episode in episodes)
     why = _reasons(episode.verdict for episode in episodes)
     said = f"{name}: {admitted} of {len(episodes)} seeds admitted" + (f"; refused: {why}" if why else "")
-    if engine.quotas[name] and not admitted:
+    if engine.schedule.shares[name] and not admitted:
         raise PluginError(f"{said}; an environment that is played needs a task to begin with: mend its seeds")
     return [said] if filed or why else []
 

@@ -1,4 +1,4 @@
-"""How many prompts each environment gets in a step."""
+"""Who gets how many of a step's prompts."""
 
 from __future__ import annotations
 
@@ -10,29 +10,36 @@ LEAST = 4  # a positive share gives at least this many samples, or its baseline 
 
 
 def quotas(shares: Mapping[str, float], environments: Sequence[str], batch_size: int) -> dict[str, int]:
-    """Prompts by environment: batch_size each where nothing is said, else batch_size * environments split by shares.
+    """Prompts by environment: batch_size each where nothing is said, else batch_size * environments split by shares."""
+    return split(spread(shares, environments), batch_size * len(environments))
 
-    A domain's share is split evenly over its environments; an environment's own share wins; 0 holds it out.
+
+def split(weights: Mapping[str, float], prompts: int) -> dict[str, int]:
+    """So many prompts by weight, which is 0 or gives LEAST of them; so their sum may be a few off."""
+    total = sum(weights.values())
+    return {name: max(LEAST, round(prompts * weight / total)) if weight else 0 for name, weight in weights.items()}
+
+
+def spread(shares: Mapping[str, float], environments: Sequence[str]) -> dict[str, float]:
+    """Shares by environment: a domain's is split evenly over its environments, an environment's own wins, 0 holds it out.
+
     Raises ConfigError for a share of something that is not there.
     """
-    by_name = _spread(shares, environments)
-    total = sum(by_name.values())
-    prompts = batch_size * len(environments)
-    return {name: max(LEAST, round(prompts * share / total)) if share else 0 for name, share in by_name.items()}
-
-
-def _spread(shares: Mapping[str, float], environments: Sequence[str]) -> dict[str, float]:
-    domains = {name.partition("/")[0] for name in environments}
+    domains = {domain(name) for name in environments}
     for key in shares:
         if key not in environments and key not in domains:
             raise ConfigError(f"[environments] {key!r} is no environment of this run; {nearest(key, [*environments, *domains])}")
     if not shares:
         return dict.fromkeys(environments, 1.0)
-    spread = {}
+    found = {}
     for name in environments:
-        domain = name.partition("/")[0]
-        siblings = [other for other in environments if other.startswith(f"{domain}/") and other not in shares]
-        spread[name] = shares[name] if name in shares else shares.get(domain, 0.0) / len(siblings)
-    if not any(spread.values()):
+        siblings = [other for other in environments if domain(other) == domain(name) and other not in shares]
+        found[name] = shares[name] if name in shares else shares.get(domain(name), 0.0) / len(siblings)
+    if not any(found.values()):
         raise ConfigError("[environments] leaves every environment of this run at zero; give at least one a positive share")
-    return spread
+    return found
+
+
+def domain(name: str) -> str:
+    """The part of an environment's name before the slash."""
+    return name.partition("/")[0]

@@ -60,6 +60,9 @@ class AbductionVerifier(azr.Verifier[AbductionProposal, AbductionTask]):
         conditions = [read_condition(text, tuple(task.unknowns)) for text in task.constraints]
         return shapes.skeleton(shapes.system(task.unknowns, conditions))
 
+    def common(self, task: AbductionTask) -> bool:
+        return shapes.common(task.answer)
+
 
 def identify(unknowns: Mapping[str, str], conditions: Sequence[Condition]) -> str:
     """The content of a task, by which it is known again; its witness does not count."""

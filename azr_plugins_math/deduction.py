@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import azr_core as azr
@@ -74,15 +74,15 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
         self._golds = [Pool("gold", GOLD, range(first, first + slots)) for first in (1_001, 2_001)]
 
     def admit(self, proposal: DeductionProposal) -> DeductionTask:
-        task: DeductionTask = _only(self.admit_many([proposal]))
+        task: DeductionTask = azr.only(self.admit_many([proposal]))
         return task
 
     def admit_many(self, proposals: Sequence[DeductionProposal]) -> list[Admitted]:
-        questions = [_caught(self._screened, proposal) for proposal in proposals]
+        questions = [azr.caught(self._screened, proposal) for proposal in proposals]
         asked = [question for question in questions if isinstance(question, Question)]
         golds = dict(zip(map(id, asked), self._work_out(asked), strict=True))
         tasks = [
-            _caught(_settled, proposal, *golds[id(question)]) if isinstance(question, Question) else question
+            azr.caught(_settled, proposal, *golds[id(question)]) if isinstance(question, Question) else question
             for proposal, question in zip(proposals, questions, strict=True)
         ]
         made = [task for task in tasks if isinstance(task, DeductionTask)]
@@ -90,7 +90,7 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
         return [_checked(task, own[id(task)]) if isinstance(task, DeductionTask) else task for task in tasks]
 
     def grade(self, task: DeductionTask, answer: str) -> float | azr.Verdict:
-        graded: float | azr.Verdict = _only(self.grade_many([(task, answer)]))
+        graded: float | azr.Verdict = azr.only(self.grade_many([(task, answer)]))
         return graded
 
     def grade_many(self, pairs: Sequence[tuple[DeductionTask, str]]) -> list[Graded]:
@@ -105,6 +105,9 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
 
     def skeleton(self, task: DeductionTask) -> str:
         return shapes.skeleton(Call(task.op, (self._question(task).tree,)))
+
+    def common(self, task: DeductionTask) -> bool:
+        return shapes.common(task.answer)
 
     def protection(self) -> str:
         return f"answers are never run: own parser, workers of {GRADE.cpu_s} s and {GRADE.memory_mb} MiB"
@@ -136,11 +139,11 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
         return question
 
     def _work_out(self, questions: Sequence[Question]) -> list[tuple[Result, Result]]:
-        """What either pool of gold workers says. The second does not see what the first refused."""
+        """What either pool of gold workers says. The second does not see what the first refused, nor checks what the first has checked."""
         jobs = [{"question": question.fields()} for question in questions]
         first = self._golds[0].do(jobs)
         good = [place for place, result in enumerate(first) if result["status"] == "ok"]
-        second = dict(zip(good, self._golds[1].do([jobs[place] for place in good]), strict=True))
+        second = dict(zip(good, self._golds[1].do([{**jobs[place], "checked": False} for place in good]), strict=True))
         return [(result, second.get(place, result)) for place, result in enumerate(first)]
 
     def _question(self, task: DeductionTask) -> Question:
@@ -148,9 +151,9 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
         return Question.of({**fields, "gold": task.answer, "seed": f"{self._key} {azr.task_id('', task)}"})
 
     def _play(self, pairs: Sequence[tuple[DeductionTask, str]], share: float) -> list[Graded]:
-        jobs = [_caught(self._job, task, answer, share) for task, answer in pairs]
+        jobs = [azr.caught(self._job, task, answer, share) for task, answer in pairs]
         results = iter(self._grades.do([job for job in jobs if isinstance(job, dict)]))
-        return [_caught(_judged, next(results)) if isinstance(job, dict) else job for job in jobs]
+        return [azr.caught(_judged, next(results)) if isinstance(job, dict) else job for job in jobs]
 
     def _job(self, task: DeductionTask, answer: str, share: float) -> dict[str, Any] | float | azr.Verdict:
         """The work that an answer needs, or at once the verdict on a literal. Raises FormatError."""
@@ -198,17 +201,3 @@ def _verdict(objection: str) -> float | azr.Verdict:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _caught(call: Callable[..., Any], *args: Any) -> Any:
-    try:
-        return call(*args)
-    except (azr.FormatError, azr.InvalidTask, azr.VerifierUnavailable) as refusal:
-        return refusal
-
-
-def _only(results: Sequence[Any]) -> Any:
-    """The one result of a batch of one; a refusal is raised."""
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]

@@ -41,12 +41,12 @@ _WARMING = {
 
 
 def _gold() -> Work:
-    """Golds: {"question"} to the text of the gold."""
+    """Golds: {"question", "checked"} to the text of the gold."""
     from azr_plugins_math.golds import gold
 
     for warming in ({"op": "integrate", "expr": "x*exp(x)", "var": "x"}, {"op": "simplify", "expr": "sin(x)^2 + cos(x)^2 + x"}):
         gold(warming)
-    return lambda job: gold(job["question"])
+    return lambda job: gold(job["question"], checked=job.get("checked", True))
 
 
 _WORKS: dict[str, Callable[[], Work]] = {"grade": _grade, "gold": _gold}

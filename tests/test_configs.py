@@ -16,13 +16,16 @@ from azr_core.differences import differences
 from azr_core.options import Chosen, preset_file
 from azr_core.rewards import Learnability
 from azr_core.run import Request, resolve
+from azr_core.schedule import SCHEDULES, make_schedule
 from azr_core.study import UNTRAINED, read_study
 from azr_plugins_python.options import Options
 from azr_plugins_python.training.options import EMBEDDED, TrainerOptions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 STUDIES = sorted((CONFIGS / "studies").glob("*.toml"))
-FILES = sorted(file for file in CONFIGS.rglob("*.toml") if file.parent.name != "studies")  # a study is many runs
+MIXTURES = sorted((CONFIGS / "mixtures").glob("*.toml"))
+APART = ("studies", "mixtures")  # a study is many runs, a mixture has more plugins
+FILES = sorted(file for file in CONFIGS.rglob("*.toml") if file.parent.name not in APART)
 PRESETS = sorted((CONFIGS / "presets").glob("*.toml"))
 MODELS = sorted((CONFIGS / "models").glob("*.toml"))
 
@@ -44,6 +47,21 @@ def settled(settings: Mapping[str, Any]) -> azr.RunConfig:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_file_is_a_run(file: Path) -> None:
     settled(read_toml(file))
+
+
+def test_every_schedule_has_a_file_that_sets_it_and_its_plan_is_told() -> None:
+    told = {}
+    for file in MIXTURES:
+        config, plugins = resolve(Request((), read_toml(file)))
+        try:
+            environments = plugins.environments(config)
+            schedule = make_schedule(config, list(environments), plugins.domains)
+        finally:
+            plugins.close()
+        assert len(environments) == 6 and schedule.domains == ("python", "math") and config.schedule.name == file.stem
+        told[file.stem] = schedule.describe()
+    assert told.keys() == SCHEDULES.keys()
+    assert "one domain a step" in told["alternating"] and "python 50%, math 50% of 200 steps" in told["sequential"]
 
 
 @pytest.mark.parametrize("file", PRESETS, ids=lambda file: file.stem)
