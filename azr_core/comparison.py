@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 from azr_core.curves import ALL
 from azr_core.history import History
+from azr_core.resampling import bootstrap, interval, mean
 from azr_core.statistics import Estimate
 
-ROUNDS = 1_000
 TAIL = 0.25
 """Share of a run's steps, the last, over which shares of the proposals are averaged."""
 BETTER, WORSE, UNDECIDED = "better", "worse", "undecided"
@@ -50,34 +48,23 @@ class Row:
     findings: Mapping[Measure, Finding] = field(default_factory=dict)
 
 
-Samples = list[list[float]]
-"""Means of a cell's gain in every round, by measure."""
-
-
 def compare(cells: Mapping[str, Sequence[History]], untrained: History, reference: str, seed: int = 0) -> list[Row]:
     """A row for each cell with runs, in order. Intervals are percentiles of a bootstrap that draws seeds and tasks anew in each round,
     the same tasks for every cell."""
     start = _scores(untrained)
-    gains = {
-        name: {measure: [_gain(_scores(run)[measure], start[measure]) for run in runs] for measure in start}
-        for name, runs in cells.items()
-        if runs
-    }
-    tokens = {name: sum(run.total("tokens/generated") for run in runs) / len(runs) for name, runs in cells.items() if runs}
-    findings: dict[str, dict[Measure, Finding]] = {name: {} for name in gains}
+    ends = {name: [_scores(run) for run in runs] for name, runs in cells.items() if runs}
+    tokens = {name: mean([run.total("tokens/generated") for run in cells[name]]) for name in ends}
+    findings: dict[str, dict[Measure, Finding]] = {name: {} for name in ends}
     for measure in start:
-        drawn = _bootstrap({name: found[measure] for name, found in gains.items()}, seed)
+        gains = {name: [_gain(end[measure], start[measure]) for end in runs] for name, runs in ends.items()}
+        means = {name: mean([mean(run) for run in runs]) for name, runs in gains.items()}
+        drawn = bootstrap(gains, seed)
         for name in gains:
-            findings[name][measure] = _finding(name, reference, gains_of(gains, measure), drawn, tokens)
+            findings[name][measure] = _finding(name, reference, means, drawn, tokens)
     return [
-        Row(name, len(cells[name]), sum(run.last_step for run in cells[name]) / len(cells[name]), tokens[name], _shares(cells[name]), found)
+        Row(name, len(cells[name]), mean([float(run.last_step) for run in cells[name]]), tokens[name], _shares(cells[name]), found)
         for name, found in findings.items()
     ]
-
-
-def gains_of(gains: Mapping[str, Mapping[Measure, Sequence[Sequence[float]]]], measure: Measure) -> dict[str, float]:
-    """Mean gain of every cell by one measure."""
-    return {name: sum(map(_mean, found[measure])) / len(found[measure]) for name, found in gains.items()}
 
 
 def _scores(run: History) -> dict[Measure, tuple[float, ...]]:
@@ -89,28 +76,17 @@ def _gain(end: Sequence[float], start: Sequence[float]) -> tuple[float, ...]:
     return tuple(after - before for before, after in zip(start, end, strict=True))
 
 
-def _bootstrap(gains: Mapping[str, Sequence[Sequence[float]]], seed: int) -> dict[str, list[float]]:
-    rng = random.Random(seed)
-    size = len(next(iter(gains.values()))[0])
-    drawn: dict[str, list[float]] = {name: [] for name in gains}
-    for _ in range(ROUNDS):
-        pick = itemgetter(*rng.choices(range(size), k=size)) if size > 1 else tuple
-        for name, runs in gains.items():
-            drawn[name].append(sum(_mean(pick(run)) for run in rng.choices(runs, k=len(runs))) / len(runs))
-    return drawn
-
-
 def _finding(
     name: str, reference: str, means: Mapping[str, float], drawn: Mapping[str, Sequence[float]], tokens: Mapping[str, float]
 ) -> Finding:
-    gain = Estimate(means[name], *_interval(drawn[name]))
+    gain = Estimate(means[name], *interval(drawn[name]))
     if name == reference or reference not in means:
         return Finding(gain)
     price = tokens[reference] / tokens[name]
-    differences = _interval([mine * price - other for mine, other in zip(drawn[name], drawn[reference], strict=True)])
+    differences = interval([mine * price - other for mine, other in zip(drawn[name], drawn[reference], strict=True)])
     verdict = BETTER if differences[0] > 0 else WORSE if differences[1] < 0 else UNDECIDED
     ratios = [_ratio(mine * price, other) for mine, other in zip(drawn[name], drawn[reference], strict=True)]
-    return Finding(gain, Estimate(_ratio(means[name] * price, means[reference]), *_interval(ratios)), verdict)
+    return Finding(gain, Estimate(_ratio(means[name] * price, means[reference]), *interval(ratios)), verdict)
 
 
 def _ratio(gain: float, other: float) -> float:
@@ -118,23 +94,14 @@ def _ratio(gain: float, other: float) -> float:
     return gain / other if other > 0 else float("inf") if gain > 0 else float("-inf")
 
 
-def _interval(values: Sequence[float]) -> tuple[float, float]:
-    ordered = sorted(values)
-    return ordered[round(0.025 * (len(ordered) - 1))], ordered[round(0.975 * (len(ordered) - 1))]
-
-
 def _shares(runs: Sequence[History]) -> dict[str, float]:
     """Valid proposals, unique skeletons, tokens that were trained on: fractions; absent where a run has none."""
     wanted = {"valid": "valid/", "unique": "skeletons/unique", "trained": "tokens/trained_share"}
     found = {name: [_tail_mean(run, prefix) for run in runs] for name, prefix in wanted.items()}
-    return {name: _mean([value for value in values if value is not None]) for name, values in found.items() if None not in values}
+    return {name: mean([value for value in values if value is not None]) for name, values in found.items() if None not in values}
 
 
 def _tail_mean(run: History, prefix: str) -> float | None:
     steps = run.metrics[-max(1, round(TAIL * len(run.metrics))) :]
     values = [value for metrics in steps for key, value in metrics.items() if key.startswith(prefix)]
-    return _mean(values) if values else None
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return mean(values) if values else None

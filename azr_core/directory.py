@@ -75,6 +75,16 @@ class RunDirectory:
                 raise RunError(f"{self.path.name} is being played by another process; wait for it or stop it") from None
             yield
 
+    def busy(self) -> bool:
+        """Whether another process plays this run now."""
+        if not (self.path / ".lock").exists():
+            return False
+        try:
+            with self.held():
+                return False
+        except RunError:
+            return True
+
     def record(self, config: RunConfig, plugins: Sequence[Mapping[str, str]]) -> None:
         """Write down what is run; from here on the folder is a run. Raises RunError on a full disk."""
         try:

@@ -15,6 +15,7 @@ from azr_core.display import PlainDisplay, choose, plan_table, terminal
 from azr_core.failures import crashes_logged
 from azr_core.history import read
 from azr_core.run import Request
+from azr_core.runner import SPENDING
 from azr_core.series import duration
 from azr_core.types import Evaluation
 
@@ -49,8 +50,8 @@ def play(request: Request) -> None:
     if display.stopped:
         limit = history.config.get("minutes")
         more = f" --minutes {2 * limit:g}" if limit and history.wall_s >= 60 * limit else ""
-        tokens = history.config.get("tokens")
-        more += f" --set tokens={2 * tokens}" if tokens and history.total("tokens/generated") >= tokens else ""
+        budgets = {name: (history.config.get(name) or 0, history.total(metric)) for name, metric in SPENDING.items()}
+        more += "".join(f" --set {name}={2 * budget}" for name, (budget, spent) in budgets.items() if 0 < budget <= spent)
         lines |= {"go on": f"azr run --resume --name {_again(request, directory)}{more}"}
     console.print(plan_table(lines), soft_wrap=True)
 
@@ -77,8 +78,9 @@ def compare(file: Path, where: tuple[Path | None, int | None], *, jobs: int, as_
     if jobs:
         with choose(console) as display:
             study.play(asked, jobs, display)
-    rows = study_report.rows_of(asked)
-    written = study_report.write(asked, rows)
+    found = study.histories(asked)
+    rows = study_report.rows_of(asked, found)
+    written = study_report.write(asked, rows, study.unfinished(found, asked))
     if as_json:
         print(json.dumps(study_report.as_json(rows), indent=1))
     else:

@@ -77,6 +77,11 @@ class RunStore:
                 row["attempts"], row["solved"],
             )  # fmt: skip
 
+    def remembered(self) -> Iterator[tuple[str, str, str]]:
+        """(environment, id, skeleton) of the proposed tasks, in the order they came; seeds are left out."""
+        for row in self._db.select("SELECT environment, id, skeleton FROM tasks WHERE step > 0 ORDER BY number"):
+            yield row["environment"], row["id"], row["skeleton"]
+
     def solves(self) -> Iterator[TaskSolves]:
         """How often each task was tried and solved in each step, probes before solves."""
         counted = f"count(*) AS attempts, sum(outcome = '{Outcome.SOLVED}') AS solved"

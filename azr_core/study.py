@@ -24,18 +24,29 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from azr_core.config import Options, merge, parse, read_toml
+from azr_core.differences import differences
 from azr_core.directory import RunDirectory
-from azr_core.errors import ConfigError, RunError
+from azr_core.errors import ConfigError, RunError, nearest
 from azr_core.options import preset_file
 from azr_core.progress import Listener
 
 UNTRAINED = "untrained"
+
+
+class Ending(StrEnum):
+    """How it went with one cell."""
+
+    FINISHED = "finished"
+    FAILED = "failed"
+    ELSEWHERE = "another process plays it; left to that"
 
 
 class CellOptions(Options):
@@ -129,21 +140,29 @@ def finished(directory: RunDirectory) -> bool:
         store.close()
 
 
-def play(study: Study, jobs: int, listener: Listener) -> None:
-    """Run what is not finished, several cells at once. Raises RunError that names the cells that failed, after the others."""
+def play(study: Study, jobs: int, listener: Listener, only: Sequence[str] = ()) -> None:
+    """Run what is not finished, several cells at once. only: patterns of the runs that this machine shall play; empty: all.
+
+    Raises RunError where the folder holds other settings, or that names the cells that failed, after the others.
+    """
+    claim(study)
+    play_cells(study, _chosen(list(study.cells()), only), jobs, listener)
+
+
+def play_cells(study: Study, cells: Sequence[Cell], jobs: int, listener: Listener) -> None:
+    """Run those that are not finished. Raises RunError that names the ones that failed, after the others."""
     study.folder.mkdir(parents=True, exist_ok=True)
-    cells = list(study.cells())
     waiting = [cell for cell in cells if not finished(study.directory(cell))]
     done, failed = len(cells) - len(waiting), []
     listener.phase("cells", done, len(cells))
     pool = ThreadPoolExecutor(max_workers=jobs)
     try:
-        futures = {pool.submit(_run, study, cell): cell.run for cell in waiting}
+        futures = {pool.submit(_run, study, cell, jobs): cell.run for cell in waiting}
         for future in as_completed(futures):
-            done += future.result()
-            failed += [] if future.result() else [futures[future]]
-            said = "finished" if future.result() else f"failed; see {study.folder / (futures[future] + '.log')}"
-            listener.note(f"{futures[future]}: {said}")
+            name, ended = futures[future], future.result()
+            done += ended is Ending.FINISHED
+            failed += [name] if ended is Ending.FAILED else []
+            listener.note(f"{name}: {ended}{f'; see {study.folder / name}.log' if ended is Ending.FAILED else ''}")
             listener.phase("cells", done, len(cells))
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C reaches the cells too: they stop after their step, and no other begins
@@ -151,16 +170,46 @@ def play(study: Study, jobs: int, listener: Listener) -> None:
         raise RunError(f"{len(failed)} of {len(cells)} cells did not finish ({', '.join(failed[:3])}); the same command runs them again")
 
 
-def _run(study: Study, cell: Cell) -> bool:
+def claim(study: Study) -> None:
+    """Make the folder, or see that what it holds was begun with the same settings. Raises RunError that lists what differs."""
+    study.folder.mkdir(parents=True, exist_ok=True)
+    for cell in study.cells():
+        file = study.folder / f"{cell.run}.json"
+        try:
+            before = json.loads(file.read_text())
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            raise RunError(f"{file} is no JSON; delete it, and the same command writes it again") from None
+        changed = [f"{name} was {old!r}, is {new!r}" for name, old, new in differences(before, json.loads(json.dumps(cell.settings)))]
+        if changed:
+            mend = "choose another --out, or delete the folder"
+            raise RunError(f"{study.folder} was begun with other settings ({cell.run}: {'; '.join(changed)}); {mend}")
+
+
+def _chosen(cells: list[Cell], only: Sequence[str]) -> list[Cell]:
+    for pattern in only:
+        if not any(fnmatch(cell.run, pattern) for cell in cells):
+            raise ConfigError(f"no run of the study is like {pattern!r}; {nearest(pattern, [cell.run for cell in cells])}")
+    return [cell for cell in cells if not only or any(fnmatch(cell.run, pattern) for pattern in only)]
+
+
+def _run(study: Study, cell: Cell, jobs: int) -> Ending:
     """One cell in a process of its own: an `azr run`, taken up where it stopped."""
+    directory = study.directory(cell)
+    if directory.busy():
+        return Ending.ELSEWHERE
     file = study.folder / f"{cell.run}.json"
     file.write_text(json.dumps(cell.settings, indent=1))
-    begun = (study.directory(cell).path / "run.db").is_file()
+    begun = (directory.path / "run.db").is_file()
     command = [sys.executable, "-c", "from azr_core.cli import main; main()", "run", "--config", str(file)]
     command += ["--name", cell.run, "--runs-dir", str(study.folder), *(["--resume"] if begun else [])]
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))  # of the libraries that heed it, or the cells would fight for the cores
     with (study.folder / f"{cell.run}.log").open("ab") as log:
-        ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=os.environ, check=False)
-    return ended.returncode == 0 and finished(study.directory(cell))
+        ended = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"OMP_NUM_THREADS": threads, **os.environ}, check=False
+        )
+    return Ending.FINISHED if ended.returncode == 0 and finished(directory) else Ending.FAILED
 
 
 def histories(study: Study) -> dict[str, list[RunDirectory]]:

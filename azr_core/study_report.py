@@ -5,18 +5,19 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from azr_core.comparison import Finding, Measure, Row, compare
+from azr_core.directory import RunDirectory
 from azr_core.errors import RunError
 from azr_core.figures import GRID, INK
 from azr_core.history import read
 from azr_core.statistics import Estimate
-from azr_core.study import UNTRAINED, Study, histories, unfinished
+from azr_core.study import UNTRAINED, Study
 
 NOTE = (
     "gain: points over the untrained model; per token: multiple of the reference's gain per generated token; "
@@ -25,9 +26,8 @@ NOTE = (
 _COLOURS = {"better": "#009E73", "worse": "#D55E00"}
 
 
-def rows_of(study: Study) -> list[Row]:
-    """What the finished runs show. Raises RunError where there is nothing to compare with."""
-    found = histories(study)
+def rows_of(study: Study, found: Mapping[str, Sequence[RunDirectory]]) -> list[Row]:
+    """What the finished runs of each cell show. Raises RunError where there is nothing to compare with."""
     if not found[UNTRAINED]:
         raise RunError(f"{study.folder}: the untrained model was not measured yet; run the study first")
     untrained = read(found[UNTRAINED][0].path)
@@ -37,11 +37,10 @@ def rows_of(study: Study) -> list[Row]:
     return compare(cells, untrained, study.reference)
 
 
-def write(study: Study, rows: Sequence[Row]) -> Path:
-    """Write study.json, study.csv, study.md and study.png into the study's folder, and return it."""
-    missing = unfinished(histories(study), study)
+def write(study: Study, rows: Sequence[Row], missing: Sequence[str]) -> Path:
+    """Write study.json, study.csv, study.md and study.png into the study's folder, and return it. missing: cells not finished."""
     (study.folder / "study.json").write_text(
-        json.dumps({"reference": study.reference, "unfinished": missing, "cells": as_json(rows)}, indent=1)
+        json.dumps({"reference": study.reference, "unfinished": list(missing), "cells": as_json(rows)}, indent=1)
     )
     with (study.folder / "study.csv").open("w", newline="") as stream:
         table = csv.writer(stream)
@@ -77,9 +76,8 @@ def lines(rows: Sequence[Row], reference: str) -> list[list[str]]:
     head = ["cell", "runs", "steps", "k tokens", "trained", "valid", "unique"]
     table = [head + [text for measure in measures for text in (str(measure), "per token")]]
     for row in rows:
-        shares = [f"{row.shares[name]:.0%}" if name in row.shares else "" for name in ("trained", "valid", "unique")]
         cells = [text for measure in measures for text in _texts(row.findings[measure], row.name == reference)]
-        table.append([row.name, str(row.runs), f"{row.steps:.0f}", f"{row.tokens / 1000:.0f}", *shares, *cells])
+        table.append([row.name, str(row.runs), f"{row.steps:.0f}", f"{row.tokens / 1000:.0f}", *_shares(row), *cells])
     return table
 
 
@@ -93,10 +91,9 @@ def table(rows: Sequence[Row], reference: str) -> Table:
     for measure in rows[0].findings:
         for row in rows:
             finding = row.findings[measure]
-            shares = [f"{row.shares[name]:.0%}" if name in row.shares else "" for name in ("trained", "valid", "unique")]
             first = str(measure) if row is rows[0] else ""
             gain, ratio = _texts(finding, row.name == reference)
-            cells = (first, row.name, str(row.runs), f"{row.tokens / 1000:.0f}", *shares, gain, ratio, finding.verdict)
+            cells = (first, row.name, str(row.runs), f"{row.tokens / 1000:.0f}", *_shares(row), gain, ratio, finding.verdict)
             shown.add_row(*cells, end_section=row is rows[-1])
     return shown
 
@@ -137,6 +134,10 @@ def _draw_panel(axes: Any, rows: Sequence[Row], measure: Measure) -> None:
     axes.grid(axis="x", color=GRID, linewidth=0.7)
     axes.tick_params(labelsize=8.5, color=GRID)
     axes.spines[["top", "right", "left"]].set_visible(False)
+
+
+def _shares(row: Row) -> list[str]:
+    return [f"{row.shares[name]:.0%}" if name in row.shares else "" for name in ("trained", "valid", "unique")]
 
 
 def _texts(finding: Finding, is_reference: bool) -> tuple[str, str]:

@@ -18,14 +18,16 @@ from azr_core.plugins import HOOKS
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "azr_core"
 LAYERS = {
-    0: "types errors config options toml differences clock shares interrupt database",
+    0: "types errors settings config options toml differences clock shares interrupt database",
     1: "progress interfaces",
     2: "buffer advantages rewards terms prompts envelope identity desk workers node connection cluster verification judging documents "
-    "metrics statistics curves series signs health checkpoint public",
+    "metrics statistics resampling curves series signs health checkpoint public scoring turns completions choices",
     3: "hookspecs loading answers plugins defaults",
-    4: "store directory history comparison admission drawing engine seeding evaluate examination failures cases vitals",
-    5: "runner run dashboard display figures health_figure report tables reading session study study_report "
-    "measuring cli cli_eval cli_plugins cli_seed cli_study checking doctor testing",
+    4: "store directory history comparison matrix mixture overlap admission drawing schedule engine seeding "
+    "evaluate examination failures cases vitals service vllm_engine",
+    5: "runner run dashboard display figures health_figure report tables reading session study study_report transfer pilot "
+    "matrix_report crossing measuring cli "
+    "cli_eval cli_plugins cli_seed cli_serve cli_study cli_transfer hosting serving checking doctor testing",
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 # Imports inside a function that go up, and why they may.
