@@ -102,7 +102,7 @@ class Study:
     def cells(self) -> Iterator[Cell]:
         """Every run, seed by seed, so that an early end has as many seeds of each."""
         shared = {**self.options.settings, "plugins": list(self.options.plugins)}
-        start = {"steps": 0, "evaluation": {"start": True}}
+        start = {"steps": 0, "minutes": None, "tokens": None, "tasks": None, "evaluation": {"start": True}}
         yield Cell(UNTRAINED, 0, merge(shared, start))
         for seed in range(self.options.first_seed, self.options.first_seed + self.options.seeds):
             for cell in self.options.cell:

@@ -99,11 +99,10 @@ def layout(asked: Asked) -> Layout:
     settings = merge({"evaluation": {"every": 0, "samples": 4, "greedy": True}}, asked.settings)
     config, plugins = run.resolve(run.Request(asked.plugins, settings))
     try:
-        environments = plugins.environments(config)
+        environments, domains = plugins.environments(config), plugins.domains
         benchmarks = chosen(plugins.benchmarks(config), config.evaluation.benchmarks)
     finally:
         plugins.close()
-    domains = tuple(dict.fromkeys(name.partition("/")[0] for name in environments))
     if not benchmarks:
         raise ConfigError(f"no plugin of {', '.join(asked.plugins)} brings a benchmark; there would be nothing to measure transfer on")
     if config.environments:

@@ -6,7 +6,21 @@ from azr_plugins_math import forms, guard
 from azr_plugins_math.calculus import derivative
 from azr_plugins_math.conditions import read_kind
 from azr_plugins_math.errors import MathError
-from azr_plugins_math.nodes import Call, Constant, Negation, Node, Number, Power, Product, Quotient, children, literal, names, walk
+from azr_plugins_math.nodes import (
+    Call,
+    Constant,
+    Negation,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    children,
+    in_lowest_terms,
+    literal,
+    names,
+    walk,
+)
 from azr_plugins_math.polynomials import polynomial
 from azr_plugins_math.questions import Op, Question
 
@@ -89,7 +103,7 @@ def _any(_: Question) -> None:
 
 
 def _evaluate(question: Question) -> None:
-    if literal(question.tree) is not None or not children(question.tree):
+    if in_lowest_terms(question.tree) or not children(question.tree):
         raise MathError("a literal, or no operation")
 
 

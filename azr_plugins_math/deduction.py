@@ -7,6 +7,7 @@ processes with different hash seeds, which must agree; then the gold goes throug
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Sequence
 from typing import Any, Self
@@ -152,8 +153,10 @@ class DeductionVerifier(azr.Verifier[DeductionProposal, DeductionTask]):
 
     def _play(self, pairs: Sequence[tuple[DeductionTask, str]], share: float) -> list[Graded]:
         jobs = [azr.caught(self._job, task, answer, share) for task, answer in pairs]
-        results = iter(self._grades.do([job for job in jobs if isinstance(job, dict)]))
-        return [azr.caught(_judged, next(results)) if isinstance(job, dict) else job for job in jobs]
+        texts = [json.dumps(job) if isinstance(job, dict) else "" for job in jobs]
+        work = {text: job for text, job in zip(texts, jobs, strict=True) if isinstance(job, dict)}  # what is asked twice is judged once
+        results = dict(zip(work, self._grades.do(list(work.values())), strict=True))
+        return [azr.caught(_judged, results[text]) if text else job for text, job in zip(texts, jobs, strict=True)]
 
     def _job(self, task: DeductionTask, answer: str, share: float) -> dict[str, Any] | float | azr.Verdict:
         """The work that an answer needs, or at once the verdict on a literal. Raises FormatError."""

@@ -11,7 +11,7 @@ from azr_plugins_math import forms
 from azr_plugins_math.antiderivatives import check_antiderivative
 from azr_plugins_math.errors import MathError
 from azr_plugins_math.identities import identical, same_number
-from azr_plugins_math.nodes import Constant, Node, Number, functions, literal, names, size, walk
+from azr_plugins_math.nodes import Constant, Node, Number, functions, in_lowest_terms, literal, names, size, walk
 from azr_plugins_math.polynomials import polynomial
 from azr_plugins_math.questions import Op, Question, read_answer
 from azr_plugins_math.writing import canonical
@@ -41,6 +41,8 @@ def _number(question: Question, answer: Node, gold: Node) -> str:
     expected = literal(gold)
     if expected is not None:
         found = literal(answer)
+        if literal(question.tree) is not None and not in_lowest_terms(answer):
+            return "not in lowest terms, which is all that was asked"
         return "not a literal" if found is None else "" if found == expected else "another number"
     if question.op is Op.EVALUATE and canonical(answer) == canonical(question.tree):
         return "the question itself"

@@ -173,3 +173,12 @@ def literal(node: Node) -> Fraction | None:
         case Quotient(Number(top, False) | Negation(Number(top, False)) as above, Number(below, False)) if below:
             return (-top if isinstance(above, Negation) else top) / below
     return None
+
+
+def in_lowest_terms(node: Node) -> bool:
+    """Whether a node is a literal that nothing is left to work out of: 3, -1/2, 0.5, but neither 6/3 nor 2/4."""
+    value = literal(node)
+    if value is None:
+        return False
+    written = [part for part in walk(node) if isinstance(part, Number)]
+    return len(written) == 1 or (value.denominator > 1 and written[1].value == value.denominator)

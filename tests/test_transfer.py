@@ -21,6 +21,7 @@ from azr_core.pilot import budget
 from azr_core.progress import Listener
 from azr_core.run import Request, resolve
 from azr_core.store import RunStore
+from azr_core.study import claim
 from azr_core.transfer import Asked, layout, prepare
 from azr_core.types import TaskRecord
 
@@ -156,7 +157,7 @@ SMALL = {"trainer": {"name": "scripted"}, "batch_size": 4}
 def test_every_row_has_the_same_prompts_a_step_and_measures_what_it_holds_out() -> None:
     plan = layout(Asked(plugins=PLUGINS, steps=2, mixtures=("mixed", "sequential toys=3,others=1"), settings=SMALL))
     cells = {cell.name: cell.settings for cell in plan.study(Path("x"), {"steps": 2}).cells()}
-    assert list(cells) == ["untrained", "others", "toys", "mixed", "sequential toys=3,others=1", "format only", "random reward"]
+    assert list(cells) == ["untrained", "toys", "others", "mixed", "sequential toys=3,others=1", "format only", "random reward"]
     assert cells["toys"]["environments"] == {"toys": 1.0, "others": 0.0}
     assert cells["sequential toys=3,others=1"]["schedule"] == {"name": "sequential", "unit": "tasks"}
     assert cells["random reward"]["reward"] == {"name": "random"}
@@ -195,6 +196,7 @@ def test_hours_become_tokens_once_and_too_few_are_refused(tmp_path: Path) -> Non
     plan = layout(Asked(plugins=PLUGINS, hours=2.0, seeds=1, controls=False, settings=SMALL))
     found = budget(plan, tmp_path, Listener())
     assert found["tokens"] > 0 and budget(plan, tmp_path, Listener()) == found
+    claim(plan.study(tmp_path, found))  # what was measured for the budget belongs to the study
     short = layout(Asked(plugins=PLUGINS, hours=0.01, seeds=1, controls=False, settings=SMALL))
     (tmp_path / "budget.json").unlink()
     with pytest.raises(ConfigError, match=r"--hours 0.01 is too short for 3 runs.*ask for 0\.\d"):
@@ -243,7 +245,7 @@ def test_a_study_runs_reports_goes_on_and_refuses_another_configuration(
     assert code == 0 and "not finished: others, mixed" in out.replace("\n", "")
     code, out, _ = azr(*asked, "--jobs", "2", "--json")
     found = json.loads(out)
-    assert code == 0 and [row["trained_on"] for row in found["rows"]] == ["others", "toys", "mixed"] and not found["unfinished"]
+    assert code == 0 and [row["trained_on"] for row in found["rows"]] == ["toys", "others", "mixed"] and not found["unfinished"]
     assert all((Path("study") / name).stat().st_size for name in ("matrix.json", "matrix.csv", "matrix.md", "matrix.png"))
     code, _, err = azr(*asked, "--set", "references=1")
     assert code == 2 and "begun as another study" in err and "references" in err
