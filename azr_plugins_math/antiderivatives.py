@@ -14,7 +14,7 @@ from typing import Any
 from azr_plugins_math.calculus import derivative
 from azr_plugins_math.errors import MathError, Undefined
 from azr_plugins_math.identities import DIGITS, agree, defined, digits_for, identical, points
-from azr_plugins_math.nodes import Name, Negation, Node, Sum, names
+from azr_plugins_math.nodes import Name, Node, Sum, names
 from azr_plugins_math.numeric import Interpreter
 from azr_plugins_math.questions import CONSTANT, Question
 
@@ -52,18 +52,26 @@ class _Distance:
     """Answer - gold along the variable."""
 
     def __init__(self, answer: Node, gold: Node, question: Question) -> None:
-        self.tree = Sum((answer, Negation(gold)))
         self.parts = (answer, gold)
         self.integrand, self.var = question.tree, question.var
         self.digits = max(DIGITS, digits_for(answer, gold))
+        self._known: dict[Fraction, tuple[Any, Any]] = {}
+
+    def values(self, place: Fraction) -> tuple[Any, Any]:
+        """Answer and gold at a place."""
+        if place not in self._known:
+            at = Interpreter({self.var: place}, self.digits)
+            self._known[place] = at.value(self.parts[0]), at.value(self.parts[1])
+        return self._known[place]
 
     def at(self, place: Fraction) -> Any:
-        return Interpreter({self.var: place}, self.digits).value(self.tree)
+        answer, gold = self.values(place)
+        return Interpreter({}, self.digits).total([answer, -gold])
 
     def same(self, one: Fraction, two: Fraction) -> bool:
         """Whether the distance is the same at two places."""
         here, there = self.at(one), self.at(two)
-        scale = max(abs(Interpreter({self.var: place}, self.digits).value(part)) for part in self.parts for place in (one, two))
+        scale = max(map(abs, (*self.values(one), *self.values(two))))
         return bool(abs(here - there) <= scale * here.context.mpf(10) ** (-DIGITS // 2)) or agree(here, there, self.digits)
 
     def step(self, one: Fraction, two: Fraction) -> tuple[Fraction, Fraction]:

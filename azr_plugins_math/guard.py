@@ -10,13 +10,30 @@ from dataclasses import dataclass
 
 from azr_plugins_math.errors import MathError
 from azr_plugins_math.exact import MAX_FACTORIAL
-from azr_plugins_math.nodes import Call, Constant, Name, Negation, Node, Number, Power, Product, Quotient, Sum, children, depth, size, walk
+from azr_plugins_math.nodes import (
+    Call,
+    Constant,
+    Name,
+    Negation,
+    Node,
+    Number,
+    Power,
+    Product,
+    Quotient,
+    Sum,
+    children,
+    depth,
+    literal,
+    size,
+    walk,
+)
 
 MAX_EXPONENT = 10_000
 REACH = math.log10(6)
 """Of symbols, where nothing else is said."""
 MAX_HEIGHT = 3_000
 """|log10| of the largest and of the smallest magnitude."""
+_GROWING = ("exp", "sinh", "cosh", "tanh")
 
 
 @dataclass(frozen=True)
@@ -80,8 +97,8 @@ def _own(node: Node, heights: list[float], reach: float) -> float:
             return sum(heights)
         case Power():
             return _power(heights, node, reach)
-        case Call(function, _):
-            return _call(function, heights)
+        case Call(function, arguments):
+            return _call(function, [_growth(arguments[0], heights[0], reach)] if function in _GROWING else heights)
 
 
 def _power(heights: list[float], node: Power, reach: float) -> float:
@@ -93,21 +110,29 @@ def _power(heights: list[float], node: Power, reach: float) -> float:
 
 
 def _size(node: Node, digits: float) -> float:
-    """Bound on a magnitude itself: exact for a number, else from its digits."""
-    match node:
-        case Number(value, _):
-            return float(value)
-        case Negation(operand):
-            return _size(operand, digits)
-        case Quotient(Number(top, _), Number(bottom, _)) if bottom:
-            return float(top / bottom)
-    return float(10 ** min(digits, 6.0))
+    """Bound on a magnitude itself: exact for a literal, else from its digits."""
+    value = literal(node)
+    return float(abs(value)) if value is not None else float(10 ** min(digits, 6.0))
+
+
+def _growth(node: Node, digits: float, reach: float) -> float:
+    """log10 of what an argument can be at most: a logarithm may be as small as any number, but is never large, as in exp(x*log(x))."""
+    found = 0.0
+    for part in node.factors if isinstance(node, Product) else (node,):
+        match part:
+            case Name() | Number():
+                found += height(part, reach)
+            case Call("log", (Name() | Number() as inner,)):
+                found += math.log10(math.log(10) * height(inner, reach) + math.pi + 1)
+            case _:
+                return digits
+    return found
 
 
 def _call(function: str, heights: list[float]) -> float:
     digits = max(heights)
     size = float(10 ** min(digits, 6.0))
-    if function in ("exp", "sinh", "cosh", "tanh"):
+    if function in _GROWING:
         return size * math.log10(math.e) + (function != "exp")
     if function == "factorial":
         if size > 3 * MAX_FACTORIAL:

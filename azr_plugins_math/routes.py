@@ -19,7 +19,7 @@ from azr_plugins_math.numeric import Interpreter
 from azr_plugins_math.questions import Question
 
 MOST_TERMS = 10_000
-_QUADRATURE_DIGITS, _CLOSE, _QUICK_DEGREE = 50, 1e-10, 4
+_QUADRATURE_DIGITS, _CLOSE, _QUICK_DEGREE = 50, 1e-10, 3
 _SAMPLES, _HALVINGS, _DEPTH = 200, 60, 30
 _SCAN_REACH, _SCAN_STEPS = 40, 16
 

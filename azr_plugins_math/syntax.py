@@ -4,7 +4,7 @@
     term       := signed { ("*"|"/") signed | factor }      a product without sign: NUMBER name, NUMBER (, )( and never after /
     signed     := ("+"|"-") signed | factor
     factor     := primary {"!"} [ "^" signed ]              right-associative: -2^2 = -4, 2^-1 = 1/2
-    primary    := NUMBER | name | name(arguments) | ( expression ) | "|" expression "|"
+    primary    := NUMBER | name | name(arguments) | name|expression| | ( expression ) | "|" expression "|"
 
 `**` is `^`. Names are the declared symbols, pi, E, oo; `e` is E unless it is declared. LaTeX is translated first, see `latex`.
 Everything else, undeclared names above all, is a MathError. Reading is linear and bounded in depth, and evaluates nothing.
@@ -78,7 +78,6 @@ class _Parser:
         self.symbols = symbols
         self.position = 0
         self.nesting = 0
-        self.bars = 0
 
     @property
     def next(self) -> Token:
@@ -189,15 +188,24 @@ class _Parser:
         function = ALIASES.get(name, name)
         if function not in ARITIES:
             raise MathError(f"{name[:20]!r} is not a known name")
-        self.expect("(")
-        arguments = [self.deeper(self.expression)]
-        while self.take(","):
-            arguments.append(self.deeper(self.expression))
-        self.expect(")")
         least, most = ARITIES[function]
+        arguments = self.arguments()
         if not least <= len(arguments) <= most:
             raise MathError(f"{name} of {len(arguments)} arguments")
-        return Call(function, tuple(arguments))
+        return Call(function, arguments)
+
+    def arguments(self) -> tuple[Node, ...]:
+        if self.next.text == "|":
+            found = [self.primary()]
+            if self.next.text in ("^", "!"):
+                raise MathError("a power after a function of |...| has two meanings")
+            return tuple(found)
+        self.expect("(")
+        found = [self.deeper(self.expression)]
+        while self.take(","):
+            found.append(self.deeper(self.expression))
+        self.expect(")")
+        return tuple(found)
 
 
 def _product(factors: list[Node]) -> Node:

@@ -78,6 +78,7 @@ GRADED: list[tuple[DeductionProposal, str, list[str], list[str]]] = [
         ["E^5", "exp(5)", "e^5"],
         ["exp(2)*exp(3)", "148.413", "E^5.0", "E^(5+10^-60)", "exp(5)+exp(-1000)"],
     ),
+    (proposal("evaluate: -48/36"), "-4/3", ["-4/3", "-(4/3)", r"-\frac{4}{3}"], ["-48/36", "-(48/36)", "-12/9", "4/3", "-1.33333"]),
     (proposal("evaluate: gcd(84, 126)"), "42", ["42"], ["gcd(84,126)", "lcm(42, 1)", "gcd(42, 42)"]),
     (proposal("evaluate: root(-8, 3)"), "-2", ["-2"], ["2", "(-8)^(1/3)", "root(-8,3)", "1 + sqrt(-3)"]),
     (
@@ -90,6 +91,13 @@ GRADED: list[tuple[DeductionProposal, str, list[str], list[str]]] = [
             *("2*x*sin(x) + x^2*cos(x) + floor(x/1000)", "2*x*sin(x) + x^2*cos(x) + (x/1000)^20", "2*x*sin(x) + x^2*cos(x) + 0/(x-x)"),
             *("2*x*sin(x) + x^2*cos(x) + abs(x-10^6) - 10^6 + x", "2*x*sin(x) + x^2*cos(x) + 1 - sqrt((x-1000)^2)/(1000-x)"),
         ],
+    ),
+    (proposal("diff x: x^(x)"), "x^x*(log(x) + 1)", ["x^x*(ln(x)+1)", "exp(x*log(x))*(log(x)+1)"], ["x*x^(x-1)", "exp(x*log(x))*log(x)"]),
+    (
+        proposal("simplify: s^(2/39)/(s^(-4/9)*s)", s="positive"),
+        "1/s^(59/117)",
+        ["s^(-59/117)", "1/s^(59/117)"],
+        ["s^(59/117)", "s^(-58/117)", "s^(2/39)/(s^(-4/9)*s)"],
     ),
     (proposal("diff x: tan(x)"), "tan(x)^2 + 1", ["1/cos(x)^2", "sec(x)^2", "1 + tan(x)^2"], ["1 - tan(x)^2", "tan(x)"]),
     (
@@ -380,6 +388,16 @@ def test_results_come_back_in_order(tasks: dict[str, Any], verifier: DeductionVe
     answers = ["x", task.answer, "?", "x^x*(log(x)+1)"] * 3
     scores = [score == 1.0 for score in verifier.grade_many([(task, answer) for answer in answers])]
     assert scores == [False, True, False, True] * 3
+
+
+def test_what_is_asked_twice_in_a_batch_is_judged_once(
+    tasks: dict[str, Any], verifier: DeductionVerifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    judge = verifier._grades.do
+    monkeypatch.setattr(verifier._grades, "do", lambda jobs: asked.append(len(jobs)) or judge(jobs))
+    verifier.grade_many([(tasks["diff x: x^x"], answer) for answer in ("x^x", "x", "x^x", "x")])
+    assert asked == [2]
 
 
 def test_a_gold_that_takes_too_long_is_given_up() -> None:
