@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 
 def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: int) -> Path:
     """Write the checkpoint of a step through `save(folder)` and keep the newest `keep`. Raises RunError on a full disk."""
-    final = checkpoints / f"step-{step:06d}"
+    final = place(checkpoints, step)
     partial = checkpoints / f".tmp-step-{step}"
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -25,12 +25,12 @@ def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: int)
         _seal(partial, step)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
-        _sync(checkpoints)
+        sync(checkpoints)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise RunError(f"cannot write {final}: {error.strerror or error}; free some space and go on with --resume") from error
     for old in sealed(checkpoints)[:-keep]:
-        shutil.rmtree(checkpoints / f"step-{old:06d}")
+        shutil.rmtree(place(checkpoints, old))
     return final
 
 
@@ -43,18 +43,30 @@ def sealed(checkpoints: Path) -> list[int]:
 def drop(checkpoints: Path, after: int) -> None:
     """Remove the checkpoints of later steps, and what a killed run left half written."""
     for late in (step for step in sealed(checkpoints) if step > after):
-        shutil.rmtree(checkpoints / f"step-{late:06d}")
+        shutil.rmtree(place(checkpoints, late))
     for partial in checkpoints.glob(".tmp-step-*"):
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def read(checkpoints: Path, step: int, load: Callable[[Path], None]) -> None:
     """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed."""
-    folder = checkpoints / f"step-{step:06d}"
-    for name, digest in _manifest(folder).items():
+    verify(checkpoints, step)
+    load(place(checkpoints, step))
+
+
+def verify(checkpoints: Path, step: int) -> list[str]:
+    """Names of the files of a step's checkpoint. Raises RunError where one is not the one that was sealed."""
+    folder = place(checkpoints, step)
+    sealed_as = _manifest(folder)
+    for name, digest in sealed_as.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
             raise _damaged(folder, name)
-    load(folder)
+    return sorted(sealed_as)
+
+
+def place(checkpoints: Path, step: int) -> Path:
+    """Folder of a step's checkpoint."""
+    return checkpoints / f"step-{step:06d}"
 
 
 def _manifest(folder: Path) -> dict[str, str]:
@@ -73,11 +85,11 @@ def _damaged(folder: Path, name: str) -> RunError:
 def _seal(folder: Path, step: int) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
-        _sync(path)
+        sync(path)
     manifest = {"step": step, "sha256": {path.relative_to(folder).as_posix(): _digest(path) for path in files}}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
-    _sync(folder / MANIFEST)
-    _sync(folder)
+    sync(folder / MANIFEST)
+    sync(folder)
 
 
 def _digest(path: Path) -> str:
@@ -85,7 +97,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file or a folder's entries on the disk before going on. Raises OSError."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

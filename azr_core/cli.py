@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from azr_core import cli_eval, cli_plugins, cli_seed, cli_serve, cli_study, cli_transfer
+from azr_core import cli_eval, cli_export, cli_plugins, cli_seed, cli_serve, cli_study, cli_transfer
 from azr_core import options as given
 from azr_core.errors import ConfigError
 from azr_core.failures import failures_told
@@ -179,6 +179,7 @@ def warmup(
 
 app.command("seed")(cli_seed.seed)
 app.command("serve")(cli_serve.serve)
+app.command("export")(cli_export.export)
 app.command("study")(cli_study.study)
 app.command("transfer")(cli_transfer.transfer)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from azr_core.statistics import Estimate, estimate, paired_gain
 from azr_core.types import Evaluation
@@ -32,6 +32,10 @@ class Curve:
         full = [parts for _, parts in self.points if _size(parts) == most]
         first, last = (full[0], full[-1]) if len(full) > 1 else (self.points[0][1], self.points[-1][1])
         return _flat(_like(first, last)), _flat(_like(last, first))
+
+    def until(self, step: int) -> Curve:
+        """What was measured up to a step."""
+        return replace(self, points=tuple(point for point in self.points if point[0] <= step))
 
     @property
     def once(self) -> bool:

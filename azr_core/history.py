@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,24 @@ from azr_core.curves import ALL, Curve, curves
 from azr_core.directory import RunDirectory
 from azr_core.errors import RunError
 from azr_core.health import Alarm, alarms
+from azr_core.lineage import located
 
 ACTIVITIES = ("generate", "verify", "train")
 
 
 @dataclass(frozen=True)
 class History:
-    """One run. steps: (number, metrics). seconds: wall clock over all resumes, and of evaluation by activity."""
+    """One run. steps: (number, metrics). seconds: wall clock over all resumes, and of evaluation by activity.
+
+    base: the model it started from, as `lineage.located` names it; empty where a run of an older version did not say.
+    """
 
     directory: Path
     config: Mapping[str, Any]
     steps: Sequence[tuple[int, Mapping[str, float]]]
     curves: Sequence[Curve]
     seconds: Mapping[str, float]
+    base: str = ""
 
     @property
     def name(self) -> str:
@@ -67,6 +72,11 @@ class History:
         many = {benchmark for benchmark, _ in kinds if sum(name == benchmark for name, _ in kinds) > 1}
         return [curve for curve in self.curves if curve.kind != ALL or curve.benchmark in many]
 
+    def until(self, step: int) -> History:
+        """The run as it stood after a step; its seconds are still those of all of it."""
+        curves = [curve.until(step) for curve in self.curves if curve.points[0][0] <= step]
+        return replace(self, steps=[one for one in self.steps if one[0] <= step], curves=curves)
+
     def total(self, metric: str) -> float:
         """Sum of a metric over the steps."""
         return sum(metrics.get(metric, 0.0) for metrics in self.metrics)
@@ -82,6 +92,7 @@ def read(directory: Path) -> History:
     try:
         notes = ("wall_s", "evaluation_s", *(f"evaluation_{name}_s" for name in ACTIVITIES))
         seconds = {note: float(store.get_note(note) or 0.0) for note in notes}
-        return History(directory.resolve(), config, list(store.steps()), curves(store.evaluations()), seconds)
+        base = store.get_note("base") or located(str(config.get("trainer", {}).get("model", "")))
+        return History(directory.resolve(), config, list(store.steps()), curves(store.evaluations()), seconds, base)
     finally:
         store.close()

@@ -231,7 +231,10 @@ class Trainer(ABC):
 
     @abstractmethod
     def save(self, directory: Path) -> None:
-        """Write everything a resumed run needs into an empty folder."""
+        """Write everything a resumed run needs into an empty folder.
+
+        If that is also a model as Hugging Face has them (`config.json`, safetensors), `azr export` can give it away.
+        """
 
     @abstractmethod
     def load(self, directory: Path) -> None:

@@ -112,17 +112,11 @@ def markdown(history: History) -> str:
         "",
         "Gains are percentage points with 95 % intervals, paired task by task.",
         "",
-        *_table(
-            ("benchmark", "kind", "decoding", "tasks", "start", "end", "gain"),
-            [
-                (curve.benchmark, curve.kind, curve.decoding, str(curve.n), percent(curve.start.mean), *change(curve))
-                for curve in history.shown
-            ],
-        ),
+        *accuracy(history),
         "",
         "## Self-play",
         "",
-        *_table(
+        *table(
             ("environment", "proposed", "admitted", "duplicates", "solve rate", "reward, propose", "reward, solve"),
             [_played(name, played) for name, played in figures["environments"].items()],
         ),
@@ -136,7 +130,7 @@ def markdown(history: History) -> str:
 
 def _health(history: History) -> list[str]:
     rows = [(lasted(alarm), alarm.finding, alarm.rule.meaning, alarm.rule.advice) for alarm in history.alarms]
-    told = _table(("steps", "seen", "meaning", "what to try in the next run"), rows) if rows else ["No alarm was raised."]
+    told = table(("steps", "seen", "meaning", "what to try in the next run"), rows) if rows else ["No alarm was raised."]
     return ["## Health", "", *told, "", "![health](health.png)"]
 
 
@@ -150,7 +144,15 @@ def _played(name: str, played: dict[str, Any]) -> tuple[str, ...]:
     return (name, str(played["proposed"]), str(played["admitted"]), str(played["duplicates"]), percent(played["solve_rate"]), *rewards)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def accuracy(history: History) -> list[str]:
+    """Held-out accuracy at the start and the end, as the lines of a table."""
+    head = ("benchmark", "kind", "decoding", "tasks", "start", "end", "gain")
+    rows = [(one.benchmark, one.kind, one.decoding, str(one.n), percent(one.start.mean), *change(one)) for one in history.shown]
+    return table(head, rows)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
 
 

@@ -13,6 +13,7 @@ from azr_core.engine import Parts, SelfPlay
 from azr_core.evaluate import Evaluator
 from azr_core.interfaces import Policy, Trainer
 from azr_core.interrupt import Interrupt
+from azr_core.lineage import located
 from azr_core.metrics import VALID, step_metrics
 from azr_core.plugins import Plugins
 from azr_core.progress import Listener
@@ -64,6 +65,7 @@ class Runner:
         """Play from where the directory stands to the last step; true if stopped before it."""
         with self.interrupt:
             self.store.set_note("complete", False)
+            self.store.set_note("base", located(self.trainer.describe().get("model", "")))
             asked = self.config.evaluation
             if asked.final and (asked.start or not self.config.steps) and not self.store.evaluations():
                 self._measured(self.evaluator.full(self.trainer.policy, self.first - 1))

@@ -21,13 +21,13 @@ LAYERS = {
     0: "types errors settings config options toml differences clock shares interrupt database",
     1: "progress interfaces",
     2: "buffer advantages rewards terms prompts envelope identity desk workers node connection cluster verification judging documents "
-    "metrics statistics resampling curves series signs health checkpoint public scoring turns completions choices",
+    "metrics statistics resampling curves series signs health checkpoint lineage public scoring turns completions choices",
     3: "hookspecs loading answers plugins defaults",
     4: "store directory history comparison matrix mixture overlap admission drawing schedule engine seeding "
     "evaluate examination failures cases vitals service vllm_engine",
     5: "runner run dashboard display figures health_figure report tables reading session study study_report transfer pilot "
     "matrix_report crossing measuring cli "
-    "cli_eval cli_plugins cli_seed cli_serve cli_study cli_transfer hosting serving checking doctor testing",
+    "card export hub cli_eval cli_export cli_plugins cli_seed cli_serve cli_study cli_transfer hosting serving checking doctor testing",
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 # Imports inside a function that go up, and why they may.
