@@ -14,7 +14,7 @@ from azr_core.settings import Options, assignment, merge, parse, read_toml
 
 # What reads a configuration finds here how it is read too.
 __all__ = ["RESUMABLE", "VERIFY_LOCALLY", "Evaluation", "Options", "Part", "RunConfig", "Scheduling", "Style"]
-__all__ += ["assignment", "merge", "parse", "read_toml"]
+__all__ += ["assignment", "merge", "parse", "read_toml", "untrained"]
 
 VERIFY_LOCALLY = "local"
 _CLUSTER = re.compile(r"local|auto|(?:ray://)?[^\s:/]+:\d{1,5}")
@@ -68,7 +68,7 @@ class RunConfig(Options):
 
     plugins: tuple[str, ...] = Field(description="names of installed plugins, or paths ending in .py")
     seed: int = Field(default=0, ge=0, description="seed of every random stream")
-    steps: int = Field(default=200, ge=0, description="self-play steps")
+    steps: int = Field(default=200, ge=0, description="self-play steps; 0: nothing is learned")
     minutes: float | None = Field(default=None, gt=0, description="stop after this many minutes of wall time")
     tokens: int | None = Field(default=None, gt=0, description="stop after this many generated tokens")
     tasks: int | None = Field(default=None, gt=0, description="stop after this many proposals asked for and tasks solved in batches")
@@ -187,6 +187,11 @@ class RunConfig(Options):
                 "a sequential schedule divides a budget, and minutes are none; set steps, or tokens with schedule.unit = 'tokens'"
             )
         return self
+
+
+def untrained(config: RunConfig) -> RunConfig:
+    """The same without learning, for a trainer that only samples or warms up: it need not have room for more."""
+    return config.model_copy(update={"steps": 0})
 
 
 # Settings that may differ when a run resumes: they decide how long, how closely and at whose risk, not what is learned.

@@ -16,7 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from azr_core import vllm_engine
-from azr_core.config import RunConfig, merge
+from azr_core.config import RunConfig, merge, untrained
 from azr_core.display import plan_table, terminal
 from azr_core.errors import ConfigError, nearest
 from azr_core.measuring import PLAIN
@@ -126,7 +126,7 @@ def _listen(config: RunConfig, plugins: Plugins, place: Place, name: str | None,
     from azr_core.service import Service
     from azr_core.serving import application
 
-    trainer = plugins.trainer(config)
+    trainer = plugins.trainer(untrained(config))
     about = trainer.describe()
     service = Service(trainer.policy, name or model_name(about.get("model", EMBEDDED)))
     app = application(service, place.key)
@@ -163,7 +163,7 @@ def _say(about: Mapping[str, str], place: Place, name: str, tokenizer: str) -> N
 
 def _hand_over(config: RunConfig, plugins: Plugins, place: Place, name: str | None) -> None:
     """Become vLLM's server."""
-    model = config.trainer.options.get("model") or plugins.trainer(config).describe()["model"]
+    model = config.trainer.options.get("model") or plugins.trainer(untrained(config)).describe()["model"]
     called = name or model_name(str(model))
     words = vllm_engine.command(str(model), called, place.host, place.port)
     _say({"vLLM": shlex.join(words)}, place, called, shlex.quote(str(model)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from azr_core import checkpoint, session, tables
-from azr_core.config import RunConfig, Style, merge, parse
+from azr_core.config import RunConfig, Style, merge, parse, untrained
 from azr_core.directory import RunDirectory
 from azr_core.display import choose, plan_table, terminal
 from azr_core.errors import ConfigError, PluginError, RunError, nearest
@@ -130,7 +130,7 @@ def _measure(request: Request, wanted: Wanted) -> None:
     with choose(console) as display, _opened(request, wanted.names) as (config, plugins, benchmarks):
         asked = wanted.asked(config.seed)
         rows = [read_source(benchmark, wanted.folder) for benchmark in benchmarks]
-        trainer = plugins.trainer(config)
+        trainer = plugins.trainer(untrained(config))
         about = trainer.describe()
         display.plan(about)
         for benchmark, its_rows in zip(benchmarks, rows, strict=True):

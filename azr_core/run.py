@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from azr_core.config import RunConfig, merge, parse
+from azr_core.config import RunConfig, merge, parse, untrained
 from azr_core.directory import RunDirectory, find, fresh_name, names
 from azr_core.documents import documents
 from azr_core.errors import ConfigError, RunError, UsageError
@@ -73,6 +73,7 @@ def plan(request: Request) -> Mapping[str, str]:
 def evaluate_model(request: Request, listener: Listener, benchmarks: Sequence[str] | None = None) -> list[Evaluation]:
     """Held-out accuracy of the request's model. Raises ConfigError for a benchmark that no plugin brings."""
     config, plugins = resolve(request)
+    config = untrained(config)
     with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), listener) as runner:
         runner.evaluator.benchmarks = chosen(runner.benchmarks, benchmarks or config.evaluation.benchmarks)
         listener.plan(runner.trainer.describe())
@@ -84,7 +85,7 @@ def warmup(request: Request, out: Path, minutes: float, listener: Listener) -> N
     config, plugins = resolve(request)
     environments = list(plugins.environments(config).values())
     try:
-        plugins.trainer(config).warmup(lambda seed: documents(environments, Prompts(config.style), seed), out, minutes, listener)
+        plugins.trainer(untrained(config)).warmup(lambda seed: documents(environments, Prompts(config.style), seed), out, minutes, listener)
     finally:
         plugins.close()
 
@@ -95,6 +96,7 @@ def grow_seeds(request: Request, out: Path, tasks: int | None, listener: Listene
     tasks: none is four batches (the paper's 4B).
     """
     config, plugins = resolve(request)
+    config = untrained(config)
     with tempfile.TemporaryDirectory() as scratch, _running(config, plugins, RunDirectory(Path(scratch)), listener) as runner:
         listener.plan({**runner.trainer.describe(), **runner.safety, "seeds": str(out)})
         growth = Growth(out, tasks or 4 * config.batch_size, listener, lambda: runner.interrupt.asked)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
 for _name, _value in QUIET.items():  # read when the libraries are imported, so set before
     os.environ.setdefault(_name, _value)
 
 import torch  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, logging  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, logging  # noqa: E402
 
 import azr_core as azr  # noqa: E402
 from azr_plugins_python.training import attention  # noqa: E402
@@ -19,21 +22,36 @@ from azr_plugins_python.training.machine import holds_weights  # noqa: E402
 
 def load(name: str, device: torch.device, *, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Master weights in float32 and the tokenizer. Raises ConfigError with the mend."""
+    with _loading(name):
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
+        _check_tokens(name, tokenizer)
+        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, local_files_only=offline)
+    attention.use(model)
+    return model.to(device), tokenizer
+
+
+def configuration(name: str, *, offline: bool) -> Mapping[str, Any]:
+    """The model's config.json with its kind's defaults filled in; nothing else is read. Raises ConfigError with the mend."""
+    with _loading(name):
+        found = AutoConfig.from_pretrained(name, local_files_only=offline).get_text_config()
+    settings: dict[str, Any] = found.to_dict()
+    return settings
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Says what is wrong with a model's folder or name."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     _check_folder(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
-        _check_tokens(name, tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, local_files_only=offline)
+        yield
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
         mend = "cannot be loaded; pass a folder written by save_pretrained"
         if not Path(name).is_dir():
             mend = "is no folder and is not in the hub's cache; pass a folder (--model FOLDER), or download it first"
         raise azr.ConfigError(f"trainer.model = {name!r} {mend} ({reason})") from None
-    attention.use(model)
-    return model.to(device), tokenizer
 
 
 def _check_folder(name: str) -> None:
@@ -45,7 +63,9 @@ def _check_folder(name: str) -> None:
     if not (folder / "config.json").is_file():
         raise azr.ConfigError(f"trainer.model = {name!r} holds no config.json; pass a folder written by save_pretrained (--model FOLDER)")
     if not holds_weights(folder):
-        raise azr.ConfigError(f"trainer.model = {name!r} holds no weights (*.safetensors); save or download the whole model")
+        raise azr.ConfigError(
+            f"trainer.model = {name!r} holds no weights (*.safetensors); save or download the whole model, or pass another (--model FOLDER)"
+        )
 
 
 def _check_tokens(name: str, tokenizer: PreTrainedTokenizerBase) -> None:

@@ -36,5 +36,8 @@ class TrainerOptions(azr.Options):
     update_dtype: Literal["auto", "bfloat16", "float32"] = Field(
         default="auto", description="precision of the update's arithmetic; the weights and the optimiser stay float32; auto as above"
     )
+    check_memory: bool = Field(
+        default=True, description="refuse a model whose weights, optimiser and gradients alone do not fit the device"
+    )
     recipe: str = Field(default=str(RECIPE), description="TOML file by which azr warmup makes a model")
     offline: bool = Field(default=True, description="never ask the hub; a model that is not a folder must be in its cache")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jinja2 import TemplateError
@@ -17,7 +18,8 @@ from azr_plugins_python.training.scoring import score
 class TransformersPolicy(azr.TokenPolicy):
     """Samples from a copy of the master weights; `refresh` copies them again after an update.
 
-    keep_end: whether a reply's text holds the text of the end token, as the compact style wants it.
+    keep_end: whether a reply's text holds the text of the end token, as the compact style wants it. spent: what the model works in,
+    so that the end of memory is said as the user can mend it.
     """
 
     def __init__(
@@ -28,9 +30,10 @@ class TransformersPolicy(azr.TokenPolicy):
         dtype: torch.dtype,
         keep_end: bool,
         prompt_tokens: int | None = None,
+        spent: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self.master, self.tokenizer, self.keep_end = master, tokenizer, keep_end
-        self.prompt_tokens = prompt_tokens
+        self.prompt_tokens, self.spent = prompt_tokens, spent
         self.model = copy.deepcopy(master).to(dtype).requires_grad_(False).eval()
         self.ends = end_tokens(master, tokenizer)
         self.context = getattr(master.config.get_text_config(), "max_position_embeddings", None)
@@ -82,7 +85,8 @@ class TransformersPolicy(azr.TokenPolicy):
 
     def score(self, rows: Sequence[Sequence[int]], top: int = 0) -> list[azr.Scores]:
         self._check(rows, 0)
-        return score(self.model, rows, top)
+        with self.spent("scoring"):
+            return score(self.model, rows, top)
 
     def _groups(self, ids: Sequence[Sequence[int]], sampling: azr.Sampling, n: int) -> Iterator[tuple[int, list[azr.Reply]]]:
         self._check(ids, sampling.max_tokens)
@@ -91,7 +95,8 @@ class TransformersPolicy(azr.TokenPolicy):
         ends = torch.tensor(sorted(self.ends), device=device)
         endings = Endings(ends, self.tokenizer.pad_token_id, sampling.stop, self.tokenizer.batch_decode)
         for batch in batches(ids, n):
-            samples = decode(self.model, [ids[index] for index in batch], n, draw, endings)
+            with self.spent("sampling"):
+                samples = decode(self.model, [ids[index] for index in batch], n, draw, endings)
             for place, index in enumerate(batch):
                 yield index, self._replies(ids[index], samples[place * n : (place + 1) * n])
 

@@ -16,10 +16,12 @@ from transformers import PrinterCallback  # isort: skip
 from trl import GRPOConfig  # isort: skip
 
 import azr_core as azr
+from azr_plugins_python.training.memory import Shape, Sizes
 from azr_plugins_python.training.options import TrainerOptions
 from azr_plugins_python.training.policy import TransformersPolicy
 from azr_plugins_python.training.recipe import read_recipe
 from azr_plugins_python.training.replay import ReplayTrainer, StepEnd
+from azr_plugins_python.training.room import Budget, room_of
 from azr_plugins_python.training.warmup import warm_up
 
 STATE = "optimizer.pt"
@@ -39,6 +41,14 @@ class TrlTrainer(azr.Trainer):
         if options.threads is not None:
             torch.set_num_threads(options.threads)
         self.device = models.device_of(options.device)
+        self.budget = self._budget(config)
+        if options.check_memory:
+            self.budget.check()
+        with self.budget.spent("loading"):
+            self._load(config)
+
+    def _load(self, config: azr.RunConfig) -> None:
+        options = self.options
         self.model, self.tokenizer = models.load(options.model, self.device, offline=options.offline)
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=options.learning_rate, betas=options.betas, weight_decay=options.weight_decay, fused=True
@@ -51,7 +61,15 @@ class TrlTrainer(azr.Trainer):
             dtype=models.precision(options.sampling_dtype, self.device),
             keep_end=config.style is azr.Style.COMPACT,
             prompt_tokens=config.prompt_tokens,
+            spent=self.budget.spent,
         )
+
+    def _budget(self, config: azr.RunConfig) -> Budget:
+        options = self.options
+        shape = Shape.read(models.configuration(options.model, offline=options.offline))
+        sampling, update = (_short(models.precision(choice, self.device)) for choice in (options.sampling_dtype, options.update_dtype))
+        sizes = Sizes.of(options, config, (sampling, update), cpu=self.device.type == "cpu")
+        return Budget(options.model, str(self.device), shape, sizes, room_of(self.device))
 
     def fit(self, play: azr.Play, after: azr.After, first: int, last: int) -> None:
         steps = range(first, last + 1)
@@ -71,7 +89,8 @@ class TrlTrainer(azr.Trainer):
             )
             trainer.remove_callback(PrinterCallback)
             trainer.add_callback(StepEnd(trainer, after, self.policy.refresh))
-            trainer.train()
+            with self.budget.spent("learning"):
+                trainer.train()
 
     def _arguments(self, folder: str, steps: int) -> GRPOConfig:
         options = self.options
@@ -133,6 +152,7 @@ class TrlTrainer(azr.Trainer):
             "device": f"{self.device} ({torch.get_num_threads()} threads)" if self.device.type == "cpu" else str(self.device),
             "precision": f"weights float32, sampling {_short(self.policy.model.dtype)}, "
             f"update {_short(models.precision(self.options.update_dtype, self.device))}",
+            "memory": self.budget.line(),
         }
 
     def warmup(self, documents: azr.Documents, out: Path, minutes: float, listener: azr.Listener) -> None:
