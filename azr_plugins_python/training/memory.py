@@ -1,9 +1,9 @@
 """How much memory training takes, from a model's config.json and the run's sizes, before anything is loaded.
 
 Read off what is allocated: `trainer`, `policy`, `decoding`, `packing`, `attention`, TRL's chunked head and transformers' layers, for
-prompts and replies that reach their limits. What follows from the parameters is certain, the rest an estimate; docs/scaling.md has the formulas.
-Bytes throughout. Not counted: Python and its libraries (0.5 to 1 GiB on a CPU; on a GPU what they take is not free when it is asked),
-fragments of the allocator, and a run's texts.
+prompts and replies that reach their limits. What follows from the parameters is certain, the rest an estimate; docs/scaling.md has the
+formulas. Bytes throughout. Not counted: Python and its libraries (0.5 to 1 GiB on a CPU; on a GPU what they take is not free when it is
+asked), fragments of the allocator, and a run's texts.
 """
 
 from __future__ import annotations
