@@ -91,8 +91,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What of a run's settings decides its memory. piece: tokens of a micro-batch. cpu: the kernels are those of a CPU. learns: it is no
-    evaluation, which only samples."""
+    """What of a run's settings decides its memory. piece: tokens of a micro-batch. cpu: on a CPU. learns: not an evaluation."""
 
     piece: int
     prompt: int
