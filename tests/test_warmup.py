@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -88,6 +89,15 @@ def press(tmp_path_factory: pytest.TempPathFactory) -> Press:
 
 def course_of(press: Press) -> Course:
     return Course(press, fresh_weights(SHAPE, 0), CPU)
+
+
+def test_a_model_that_another_process_makes_is_left_to_it(made: Made) -> None:
+    before = made.step
+    with (made.out.with_name(f"{made.out.name}.work") / ".lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(azr.ConfigError, match="is being made by another process"):
+            teach(made.out, 2 * SECONDS)
+    assert made.step == before
 
 
 def test_the_loss_falls(press: Press) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -50,7 +53,7 @@ def warm_up(
         write_tokenizer(known or _new_tokenizer(recipe, documents), recipe, out)
     tokenizer = Tokenizer.from_file(str(out / "tokenizer.json"))
     press = Press(recipe, documents, tokenizer, work / "shards")
-    with Makers(press) as makers:
+    with _held(work, out), Makers(press) as makers:
         course = Course(press, weights, models.device_of(device))
         course.resume(work / "checkpoint.pt")
         _Lesson(course, makers, work, out).learn(begun - course.progress.seconds, minutes * 60, listener)
@@ -119,6 +122,17 @@ def _claim(recipe: Recipe, documents: azr.Documents, work: Path, out: Path, mode
     work.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(now, indent=1))
+
+
+@contextmanager
+def _held(work: Path, out: Path) -> Iterator[None]:
+    """Keep other processes from teaching the same model. Raises ConfigError while one does."""
+    with (work / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise azr.ConfigError(f"{out} is being made by another process; wait for it or stop it, or choose another --out") from None
+        yield
 
 
 def _new_tokenizer(recipe: Recipe, documents: azr.Documents) -> Tokenizer:
