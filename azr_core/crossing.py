@@ -45,7 +45,8 @@ def cross(plugins: tuple[str, ...], settings: Mapping[str, Any], asked: Mapping[
     with choose(console) as display:
         if where.dry_run:
             made = plan.study(folder, {"steps": wanted.steps} if wanted.steps else {"tokens": wanted.tokens or 1})
-            display.plan(_plan(plan, made, folder))
+            said = f"as many generated tokens a run as {wanted.hours:g} h in all allow, which a pilot finds out" if wanted.hours else ""
+            display.plan(_plan(plan, made, folder) | ({"budget": said} if said else {}))
             return
         if not where.only_report:
             transfer.prepare(wanted, folder)

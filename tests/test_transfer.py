@@ -239,6 +239,8 @@ def test_a_study_runs_reports_goes_on_and_refuses_another_configuration(
     assert azr("--report")[0] == 2
     code, out, _ = azr(*asked, "--dry-run")
     assert code == 0 and "finds gains of" in out and not Path("study").exists()
+    code, out, _ = azr(*asked[:4], *asked[6:], "--hours", "2", "--dry-run")
+    assert code == 0 and "as 2 h in all allow" in out
     code, _, err = azr(*asked, "--cells", "toyz-0")
     assert code == 2 and "did you mean 'toys-0'" in err
     code, out, _ = azr(*asked, "--cells", "untrained-0", "--cells", "toys-0")
