@@ -15,6 +15,7 @@ from azr_core.lineage import Base
 from azr_core.loading import distribution_version
 from azr_core.report import accuracy, lasted, percent, sentence, summary, table
 from azr_core.series import under
+from azr_core.shares import domain
 
 UNKNOWN = "unknown: set --license"
 TAGS = ("azr", "absolute-zero", "self-play", "reinforcement-learning")
@@ -93,7 +94,7 @@ def card(about: Subject) -> str:
 
 def _front(about: Subject) -> list[str]:
     """YAML that the hub reads. JSON is YAML, so no value can break out of its place."""
-    domains = sorted({name.partition("/")[0] for name in _environments(about.history)})
+    domains = sorted({domain(name) for name in _environments(about.history)})
     fields: dict[str, Any] = dict(about.licence) or {"license": "unknown"}
     fields |= {"library_name": "transformers", "pipeline_tag": "text-generation"}
     if about.base.hub:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from azr_core.curves import ALL
 from azr_core.history import History
 from azr_core.resampling import bootstrap, interval, mean
-from azr_core.statistics import Estimate
+from azr_core.statistics import Estimate, gains
 
 TAIL = 0.25
 """Share of a run's steps, the last, over which shares of the proposals are averaged."""
@@ -56,10 +56,10 @@ def compare(cells: Mapping[str, Sequence[History]], untrained: History, referenc
     tokens = {name: mean([run.total("tokens/generated") for run in cells[name]]) for name in ends}
     findings: dict[str, dict[Measure, Finding]] = {name: {} for name in ends}
     for measure in start:
-        gains = {name: [_gain(end[measure], start[measure]) for end in runs] for name, runs in ends.items()}
-        means = {name: mean([mean(run) for run in runs]) for name, runs in gains.items()}
-        drawn = bootstrap(gains, seed)
-        for name in gains:
+        gained = {name: [gains(start[measure], end[measure]) for end in runs] for name, runs in ends.items()}
+        means = {name: mean([mean(run) for run in runs]) for name, runs in gained.items()}
+        drawn = bootstrap(gained, seed)
+        for name in gained:
             findings[name][measure] = _finding(name, reference, means, drawn, tokens)
     return [
         Row(name, len(cells[name]), mean([float(run.last_step) for run in cells[name]]), tokens[name], _shares(cells[name]), found)
@@ -70,10 +70,6 @@ def compare(cells: Mapping[str, Sequence[History]], untrained: History, referenc
 def _scores(run: History) -> dict[Measure, tuple[float, ...]]:
     """Score of every task at the last measurement."""
     return {Measure(c.benchmark, c.decoding): tuple(s for part in c.points[-1][1] for s in part) for c in run.curves if c.kind == ALL}
-
-
-def _gain(end: Sequence[float], start: Sequence[float]) -> tuple[float, ...]:
-    return tuple(after - before for before, after in zip(start, end, strict=True))
 
 
 def _finding(

@@ -45,8 +45,10 @@ def cross(plugins: tuple[str, ...], settings: Mapping[str, Any], asked: Mapping[
     with choose(console) as display:
         if where.dry_run:
             made = plan.study(folder, {"steps": wanted.steps} if wanted.steps else {"tokens": wanted.tokens or 1})
-            said = f"as many generated tokens a run as {wanted.hours:g} h in all allow, which a pilot finds out" if wanted.hours else ""
-            display.plan(_plan(plan, made, folder) | ({"budget": said} if said else {}))
+            shown = _plan(plan, made, folder)
+            if wanted.hours:
+                shown["budget"] = f"as many generated tokens a run as {wanted.hours:g} h in all allow, which a pilot finds out"
+            display.plan(shown)
             return
         if not where.only_report:
             transfer.prepare(wanted, folder)
@@ -67,8 +69,9 @@ def _recalled(folder: Path) -> transfer.Asked:
 
 def _plan(plan: transfer.Layout, made: Study, folder: Path) -> dict[str, str]:
     """What will be run and what it could find, label to text."""
-    found = transfer.power(plan, made)
-    what = "of the measured model" if transfer.untrained(made) else "at worst; less once the untrained model is measured"
+    start = transfer.untrained(made)
+    found = transfer.power(plan, start)
+    what = "of the measured model" if start else "at worst; less once the untrained model is measured"
     rows = ", ".join(f"{name} ({kind})" for name, kind in plan.rows.items())
     return {
         "study": str(folder),
@@ -96,10 +99,9 @@ def _findings(plan: transfer.Layout, made: Study, folder: Path) -> Findings:
     if not any(row.runs for row in rows):
         raise RunError(f"{folder}: no run has finished yet; the same command goes on")
     runs = [directory for name, directories in found.items() if name != UNTRAINED for directory in directories]
-    shared = overlap.overlaps(runs, plan.benchmarks)
     text = transfer.budget_text(plan, made)
     missing = study.unfinished(found, made)
-    return Findings(matrix(rows, start), text, transfer.power(plan, made), shared, overlap.refused(runs), missing)
+    return Findings(matrix(rows, start), text, transfer.power(plan, start), *overlap.overlaps(runs, plan.benchmarks), missing)
 
 
 def _show(findings: Findings, folder: Path, *, as_json: bool) -> None:

@@ -10,7 +10,8 @@ from enum import StrEnum
 from azr_core.curves import ALL
 from azr_core.history import History
 from azr_core.resampling import bootstrap, interval, mean, spread
-from azr_core.statistics import Estimate, estimate
+from azr_core.shares import domain
+from azr_core.statistics import Estimate, estimate, gains
 
 GREEDY = "greedy"
 POWER = 2.8
@@ -110,17 +111,16 @@ def measured(run: History) -> dict[Column, tuple[float, ...]]:
     scores: defaultdict[tuple[str, str, str], list[float]] = defaultdict(list)
     for curve in run.curves:
         if curve.kind != ALL:
-            domain = curve.kind.partition("/")[0]
-            scores[curve.benchmark, domain, curve.decoding] += [score for part in curve.points[-1][1] for score in part]
+            scores[curve.benchmark, domain(curve.kind), curve.decoding] += [score for part in curve.points[-1][1] for score in part]
     found: dict[Column, tuple[float, ...]] = {}
-    for (benchmark, domain, decoding), values in scores.items():
+    for (benchmark, where, decoding), values in scores.items():
         if decoding == GREEDY:
-            found[Column(benchmark, domain, GREEDY)] = tuple(values)
+            found[Column(benchmark, where, GREEDY)] = tuple(values)
             continue
         prefix = "" if decoding == "sampled" else f"{decoding.removeprefix('sampled_')} "
-        found[Column(benchmark, domain, f"{prefix}pass@1")] = tuple(values)
+        found[Column(benchmark, where, f"{prefix}pass@1")] = tuple(values)
         if samples > 1:
-            found[Column(benchmark, domain, f"{prefix}pass@{samples}")] = tuple(float(value > 0) for value in values)
+            found[Column(benchmark, where, f"{prefix}pass@{samples}")] = tuple(float(value > 0) for value in values)
     order = {measure: place for place, measure in enumerate(dict.fromkeys(column.measure for column in found))}
     return dict(sorted(found.items(), key=lambda item: (order[item[0].measure], item[0].domain, item[0].benchmark)))
 
@@ -133,9 +133,9 @@ def matrix(rows: Sequence[Trained], untrained: History, seed: int = 0) -> Matrix
     drawn: dict[Column, dict[str, list[float]]] = {}
     means: dict[Column, dict[str, float]] = {}
     for column, base in start.items():
-        gains = {name: [_gain(end[column], base) for end in runs] for name, runs in ends.items()}
-        drawn[column] = bootstrap(gains | {_UNTRAINED: [base]}, seed)
-        means[column] = {name: mean([mean(run) for run in runs]) for name, runs in gains.items()}
+        gained = {name: [gains(base, end[column]) for end in runs] for name, runs in ends.items()}
+        drawn[column] = bootstrap(gained | {_UNTRAINED: [base]}, seed)
+        means[column] = {name: mean([mean(run) for run in runs]) for name, runs in gained.items()}
     levels = {column: estimate(base) for column, base in start.items()}
     controls = [row.name for row in rows if row.kind is Kind.CONTROL]
     return Matrix(levels, [_row(row, means, drawn, levels, [] if row.name in controls else controls) for row in rows])
@@ -188,8 +188,9 @@ def _row(
 def _indices(
     row: Trained, means: Mapping[Column, Mapping[str, float]], drawn: Draws, levels: Mapping[Column, Estimate]
 ) -> dict[tuple[str, str], Estimate]:
-    if row.kind is not Kind.DOMAIN or len(row.domains) != 1:
+    if row.kind is not Kind.DOMAIN:
         return {}
+    [at_home] = row.domains
     found = {}
     for measure in dict.fromkeys(column.measure for column in levels):
         groups: defaultdict[str, list[Column]] = defaultdict(list)
@@ -197,25 +198,21 @@ def _indices(
             if column.measure == measure and level.mean > 0:
                 groups[column.domain].append(column)
         relative = {
-            domain: (
+            where: (
                 mean([means[column][row.name] / levels[column].mean for column in columns]),
                 [mean(values) for values in zip(*(_relative(drawn[column], row.name) for column in columns), strict=True)],
             )
-            for domain, columns in groups.items()
+            for where, columns in groups.items()
         }
-        home, draws = relative.get(row.domains[0], (0.0, [0.0]))
+        home, draws = relative.get(at_home, (0.0, [0.0]))
         if interval(draws)[0] <= 0:
             continue
-        for domain, (gain, values) in relative.items():
-            if domain != row.domains[0]:
+        for where, (gain, values) in relative.items():
+            if where != at_home:
                 ratios = [value / own for value, own in zip(values, draws, strict=True) if own > 0]
-                found[domain, measure] = Estimate(gain / home, *interval(ratios))
+                found[where, measure] = Estimate(gain / home, *interval(ratios))
     return found
 
 
 def _relative(draws: Mapping[str, Sequence[float]], name: str) -> list[float]:
     return [gain / level if level else 0.0 for gain, level in zip(draws[name], draws[_UNTRAINED], strict=True)]
-
-
-def _gain(end: Sequence[float], start: Sequence[float]) -> tuple[float, ...]:
-    return tuple(after - before for before, after in zip(start, end, strict=True))

@@ -13,6 +13,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from azr_core import report
 from azr_core.figures import GRID, INK
 from azr_core.matrix import Column, Entry, Matrix, Row
 from azr_core.overlap import Overlap
@@ -62,7 +63,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
     return {
         "budget": findings.budget,
         "unfinished": list(findings.unfinished),
-        "untrained": [_place(column) | {"accuracy": _numbers(level)} for column, level in matrix.levels.items()],
+        "untrained": [_place(column) | {"accuracy": level.numbers()} for column, level in matrix.levels.items()],
         "detectable_beforehand": [_place(column) | {"gain": gain} for column, gain in findings.foreseen.items()],
         "rows": [_row_json(row) for row in matrix.rows],
         "overlaps": [asdict(overlap) for overlap in findings.overlaps],
@@ -102,11 +103,11 @@ def markdown(findings: Findings) -> str:
     """A page with all tables."""
     matrix = findings.matrix
     parts = [f"Budget of a cell: {findings.budget}. Rows: trained on; columns: measured on.", "![gains](matrix.png)"]
-    parts += [f"**{measure}**\n\n{_pipes(_measure_lines(matrix, measure))}" for measure in matrix.measures]
-    parts += [f"**Cost, and transferability index**\n\n{_pipes(_cost_lines(matrix))}"]
+    parts += [f"**{measure}**\n\n{_page(_measure_lines(matrix, measure))}" for measure in matrix.measures]
+    parts += [f"**Cost, and transferability index**\n\n{_page(_cost_lines(matrix))}"]
     versus = list(_versus_lines(matrix))
     if len(versus) > 1:
-        parts += [f"**Gain less that of a control, {matrix.measures[0]}**\n\n{_pipes(versus)}"]
+        parts += [f"**Gain less that of a control, {matrix.measures[0]}**\n\n{_page(versus)}"]
     return "\n\n".join([*parts, *(sentence[0].upper() + sentence[1:] + "." for sentence in closing(findings))]) + "\n"
 
 
@@ -130,12 +131,12 @@ def draw(matrix: Matrix, path: Path) -> None:
 
 def _draw_panel(axes: Any, rows: Sequence[Row], columns: Sequence[Column], top: float) -> None:
     gains = [[row.entries[column].gain for column in columns] for row in rows]
-    shades = [[100 * gain.mean if _told(gain) else math.nan for gain in line] for line in gains]
+    shades = [[100 * gain.mean if gain.told else math.nan for gain in line] for line in gains]
     axes.imshow(shades, cmap="PuOr_r", vmin=-1.8 * top, vmax=1.8 * top, aspect="auto")
     for y, line in enumerate(gains):
         for x, gain in enumerate(line):
             text = _points(gain).replace(" ", "\n", 1)
-            axes.text(x, y, text, ha="center", va="center", fontsize=8, color=INK if _told(gain) else "#777777")
+            axes.text(x, y, text, ha="center", va="center", fontsize=8, color=INK if gain.told else "#777777")
     axes.set_xticks(range(len(columns)), [column.title.replace("/", "/\n") for column in columns], fontsize=8.5)
     axes.set_xticks([x + 0.5 for x in range(len(columns) - 1)], minor=True)
     axes.set_yticks([y + 0.5 for y in range(len(rows) - 1)], minor=True)
@@ -180,12 +181,12 @@ def _row_json(row: Row) -> dict[str, Any]:
         "minutes": row.minutes,
         "entries": [
             _place(column)
-            | {"gain": _numbers(entry.gain), "forgotten": entry.forgotten, "detectable": entry.detectable}
-            | {"versus": {name: _numbers(value) for name, value in entry.versus.items()}}
+            | {"gain": entry.gain.numbers(), "forgotten": entry.forgotten, "detectable": entry.detectable}
+            | {"versus": {name: value.numbers() for name, value in entry.versus.items()}}
             for column, entry in row.entries.items()
         ],
         "transferability": [
-            {"domain": domain, "measure": measure, "index": _numbers(index)} for (domain, measure), index in row.indices.items()
+            {"domain": domain, "measure": measure, "index": index.numbers()} for (domain, measure), index in row.indices.items()
         ],
     }
 
@@ -202,17 +203,8 @@ def _points(gain: Estimate) -> str:
     return f"{100 * gain.mean:+.1f} [{100 * (gain.low or 0):.1f}, {100 * (gain.high or 0):.1f}]"
 
 
-def _told(gain: Estimate) -> bool:
-    return (gain.low or 0.0) > 0 or (gain.high or 0.0) < 0
-
-
 def _index(index: Estimate) -> str:
     return f"{index.mean:.2f} [{index.low or 0:.2f}, {index.high or 0:.2f}]"
-
-
-def _numbers(estimate: Estimate) -> dict[str, float | None]:
-    parts = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-    return {name: value if value is not None and math.isfinite(value) else None for name, value in parts.items()}
 
 
 def _table(title: str, lines: Sequence[Sequence[str]]) -> Table:
@@ -225,6 +217,6 @@ def _table(title: str, lines: Sequence[Sequence[str]]) -> Table:
     return shown
 
 
-def _pipes(lines: Sequence[Sequence[str]]) -> str:
+def _page(lines: Sequence[Sequence[str]]) -> str:
     head, *body = lines
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(line) + " |" for line in body)])
+    return "\n".join(report.table(head, body))

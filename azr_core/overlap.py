@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 from azr_core.admission import HELD_OUT
 from azr_core.directory import RunDirectory
-from azr_core.types import Benchmark, Outcome, task_id
+from azr_core.types import Benchmark, task_id
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,14 @@ class Overlap:
     alike: int
 
 
-def overlaps(runs: Iterable[RunDirectory], benchmarks: Sequence[Benchmark]) -> list[Overlap]:
-    """One for each benchmark, over all runs."""
-    remembered = [row for run in runs for row in _remembered(run)]
+def overlaps(runs: Iterable[RunDirectory], benchmarks: Sequence[Benchmark]) -> tuple[list[Overlap], int]:
+    """One for each benchmark, over all runs; and how many proposals were turned down since they are held-out items."""
+    remembered: list[tuple[str, str, str]] = []
+    refused = 0
+    for run in runs:
+        with closing(run.open_store()) as store:
+            remembered += store.remembered()
+            refused += store.count(HELD_OUT)
     shapes = {skeleton for _, _, skeleton in remembered if skeleton}
     found = []
     for benchmark in benchmarks:
@@ -38,24 +44,4 @@ def overlaps(runs: Iterable[RunDirectory], benchmarks: Sequence[Benchmark]) -> l
         forms = [f"{name}:{skeleton}" for name, skeleton in bare if skeleton]
         equal = sum(identity in ids for _, identity, _ in remembered)
         found.append(Overlap(benchmark.name, len(items), len(remembered), equal, len(forms), sum(form in shapes for form in forms)))
-    return found
-
-
-def refused(runs: Iterable[RunDirectory]) -> int:
-    """Proposals that were turned down because they are held-out items."""
-    count = 0
-    for run in runs:
-        store = run.open_store()
-        try:
-            count += sum(row["reason"] == HELD_OUT for row in store.rows(outcome=Outcome.INVALID))
-        finally:
-            store.close()
-    return count
-
-
-def _remembered(run: RunDirectory) -> list[tuple[str, str, str]]:
-    store = run.open_store()
-    try:
-        return list(store.remembered())
-    finally:
-        store.close()
+    return found, refused

@@ -9,11 +9,6 @@ from azr_core.errors import ConfigError, nearest
 LEAST = 4  # a positive share gives at least this many samples, or its baseline would be noise
 
 
-def quotas(shares: Mapping[str, float], environments: Sequence[str], batch_size: int) -> dict[str, int]:
-    """Prompts by environment: batch_size each where nothing is said, else batch_size * environments split by shares."""
-    return split(spread(shares, environments), batch_size * len(environments))
-
-
 def split(weights: Mapping[str, float], prompts: int) -> dict[str, int]:
     """So many prompts by weight, which is 0 or gives LEAST of them; so their sum may be a few off."""
     total = sum(weights.values())

@@ -18,6 +18,16 @@ class Estimate:
     high: float | None
 
     @property
+    def told(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return (self.low or 0.0) > 0 or (self.high or 0.0) < 0
+
+    def numbers(self) -> dict[str, float | None]:
+        """For JSON, which has no infinity: null stands for it."""
+        parts = {"mean": self.mean, "low": self.low, "high": self.high}
+        return {name: value if value is not None and math.isfinite(value) else None for name, value in parts.items()}
+
+    @property
     def half_width(self) -> float | None:
         """Half of the interval."""
         return None if self.low is None else self.mean - self.low
@@ -39,6 +49,11 @@ def standard_error(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1) / len(values))
 
 
+def gains(start: Sequence[float], end: Sequence[float]) -> tuple[float, ...]:
+    """end - start, task by task: the same tasks in the same order. Raises ValueError where they do not match."""
+    return tuple(after - before for before, after in zip(start, end, strict=True))
+
+
 def paired_gain(start: Sequence[float], end: Sequence[float]) -> Estimate:
-    """Mean of end - start, task by task: the same tasks in the same order. Raises ValueError where they do not match."""
-    return estimate([after - before for before, after in zip(start, end, strict=True)])
+    """Mean of `gains`."""
+    return estimate(gains(start, end))

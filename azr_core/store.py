@@ -82,6 +82,10 @@ class RunStore:
         for row in self._db.select("SELECT environment, id, skeleton FROM tasks WHERE step > 0 ORDER BY number"):
             yield row["environment"], row["id"], row["skeleton"]
 
+    def count(self, reason: str) -> int:
+        """How many episodes were judged with this reason."""
+        return int(next(self._db.select("SELECT count(*) FROM episodes WHERE reason = ?", (reason,)))[0])
+
     def solves(self) -> Iterator[TaskSolves]:
         """How often each task was tried and solved in each step, probes before solves."""
         counted = f"count(*) AS attempts, sum(outcome = '{Outcome.SOLVED}') AS solved"

@@ -11,12 +11,12 @@ from typing import Any
 
 from rich.table import Table
 
+from azr_core import report
 from azr_core.comparison import Finding, Measure, Row, compare
 from azr_core.directory import RunDirectory
 from azr_core.errors import RunError
 from azr_core.figures import GRID, INK
 from azr_core.history import read
-from azr_core.statistics import Estimate
 from azr_core.study import UNTRAINED, Study
 
 NOTE = (
@@ -61,8 +61,8 @@ def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "tokens_generated": row.tokens,
             "shares": dict(row.shares),
             "measures": [
-                {"benchmark": measure.benchmark, "decoding": measure.decoding, "gain": _numbers(finding.gain)}
-                | {"efficiency": _numbers(finding.efficiency) if finding.efficiency else None, "verdict": finding.verdict}
+                {"benchmark": measure.benchmark, "decoding": measure.decoding, "gain": finding.gain.numbers()}
+                | {"efficiency": finding.efficiency.numbers() if finding.efficiency else None, "verdict": finding.verdict}
                 for measure, finding in row.findings.items()
             ],
         }
@@ -101,9 +101,8 @@ def table(rows: Sequence[Row], reference: str) -> Table:
 def markdown(rows: Sequence[Row], reference: str, missing: Sequence[str]) -> str:
     """A page with the table."""
     head, *body = lines(rows, reference)
-    text = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(line) + " |" for line in body)]
     note = [f"Not finished: {', '.join(missing)}.", ""] if missing else []
-    return "\n".join([*text, "", *note, NOTE + f"; reference: {reference}.", "", "![gains](study.png)", ""])
+    return "\n".join([*report.table(head, body), "", *note, NOTE + f"; reference: {reference}.", "", "![gains](study.png)", ""])
 
 
 def draw(rows: Sequence[Row], reference: str, path: Path) -> None:
@@ -152,8 +151,3 @@ def _texts(finding: Finding, is_reference: bool) -> tuple[str, str]:
 def _multiple(value: float | None) -> str:
     """A ratio; infinite where the reference gained nothing."""
     return "" if value is None else f"{value:.1f}" if math.isfinite(value) else "∞" if value > 0 else "-∞"
-
-
-def _numbers(estimate: Estimate) -> dict[str, float | None]:
-    parts = {"mean": estimate.mean, "low": estimate.low, "high": estimate.high}
-    return {name: value if value is not None and math.isfinite(value) else None for name, value in parts.items()}

@@ -20,6 +20,7 @@ from azr_core.evaluate import chosen
 from azr_core.history import History, read
 from azr_core.matrix import GREEDY, Column, Kind, Trained, foreseen
 from azr_core.mixture import FORM, Mixture, read_mixture
+from azr_core.shares import domain
 from azr_core.study import CellOptions, Study, StudyOptions
 from azr_core.types import Benchmark
 
@@ -67,7 +68,7 @@ class Layout:
         for measure in measures:
             for benchmark in self.benchmarks:
                 for name, tasks in benchmark.tasks.items():
-                    counts[Column(benchmark.name, name.partition("/")[0], measure)] += len(tasks)
+                    counts[Column(benchmark.name, domain(name), measure)] += len(tasks)
         return dict(counts)
 
     def study(self, folder: Path, budget: Mapping[str, Any]) -> Study:
@@ -151,15 +152,16 @@ def untrained(plan: Study) -> History | None:
 
 def trained(plan: Layout, found: Mapping[str, Sequence[RunDirectory]]) -> list[Trained]:
     """The rows with their finished runs."""
+    kinds = plan.rows
     return [
-        Trained(name, plan.rows[name], tuple(mixture.shares), [read(directory.path) for directory in found[name]])
+        Trained(name, kinds[name], tuple(mixture.shares), [read(directory.path) for directory in found[name]])
         for name, mixture in plan.mixtures.items()
     ]
 
 
-def power(plan: Layout, made: Study) -> dict[Column, float]:
-    """The gains that the study would find, told before anything is trained."""
-    return foreseen(untrained(made), plan.items(), plan.asked.seeds)
+def power(plan: Layout, start: History | None) -> dict[Column, float]:
+    """The gains that the study would find, told before anything is trained. start: the untrained model, once it was measured."""
+    return foreseen(start, plan.items(), plan.asked.seeds)
 
 
 def budget_text(plan: Layout, made: Study) -> str:

@@ -17,7 +17,7 @@ from azr_core.engine import Parts, SelfPlay
 from azr_core.errors import ConfigError, PluginError
 from azr_core.rewards import Learnability, LearnabilityOptions
 from azr_core.seeding import seed
-from azr_core.shares import quotas
+from azr_core.shares import split, spread
 from azr_core.store import RunStore
 from azr_core.testing import ScriptedPolicy
 from azr_core.types import Benchmark, Episode, Kind, Outcome, Sampling, Task
@@ -162,6 +162,10 @@ def test_demonstrations_can_take_the_proposers_place() -> None:
 
 def test_shares_split_the_prompts_and_zero_holds_out() -> None:
     names = ["a/x", "a/y", "b/z"]
+
+    def quotas(shares: dict[str, float], environments: list[str], batch_size: int) -> dict[str, int]:
+        return split(spread(shares, environments), batch_size * len(environments))
+
     assert quotas({}, names, 8) == {"a/x": 8, "a/y": 8, "b/z": 8}
     assert quotas({"a": 1.0, "b": 0.0}, names, 8) == {"a/x": 12, "a/y": 12, "b/z": 0}
     assert quotas({"a": 1.0, "a/x": 0.01, "b": 1.0}, names, 8)["a/x"] == 4  # 24 * .01 / 2.01 is under the least

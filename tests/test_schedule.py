@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,16 @@ from azr_core.directory import RunDirectory
 from azr_core.run import Request
 from azr_core.schedule import SCHEDULES, Schedule, make_schedule
 from azr_core.series import under
-from azr_core.shares import LEAST, domain, quotas
+from azr_core.shares import LEAST, domain, split, spread
 
 NAMES = ("a/x", "a/y", "b/z")
 COSTS = {"a/x": 10.0, "a/y": 10.0, "b/z": 90.0}  # tokens a prompt
 EVERY = [(name, unit) for name in SCHEDULES for unit in ("tasks", "tokens")]
+
+
+def quotas(shares: dict[str, float], names: Sequence[str], batch_size: int) -> dict[str, int]:
+    """Prompts by fixed shares."""
+    return split(spread(shares, names), batch_size * len(names))
 
 
 def made(name: str = "mixed", unit: str = "tasks", plugged: tuple[str, ...] = (), **settings: Any) -> Schedule:

@@ -11,6 +11,7 @@ import pytest
 
 from azr_core.cli import main
 from azr_core.curves import Curve
+from azr_core.directory import RunDirectory
 from azr_core.errors import ConfigError, RunError
 from azr_core.history import History
 from azr_core.matrix import Column, Kind, Trained, foreseen, matrix, measured
@@ -211,12 +212,11 @@ def test_buffers_are_compared_with_held_out_items_by_id_and_by_form(tmp_path: Pa
     (tmp_path / "run").mkdir()
     store = RunStore(tmp_path / "run" / "run.db")
     store.commit(0, [], [TaskRecord("others/tripling", item, 0)], {})  # a seed, which is no proposal
-    records = [TaskRecord("others/tripling", task, 1, (), "others/tripling:one form for all") for task in (item, other)]
-    store.commit(1, [], records[1:], {})
+    store.commit(1, [], [TaskRecord("others/tripling", other, 1, (), "others/tripling:one form for all")], {})
     store.close()
-    from azr_core.directory import RunDirectory
-
-    found = {one.benchmark: one for one in overlaps([RunDirectory(tmp_path / "run")], benchmarks)}
+    shared, refused = overlaps([RunDirectory(tmp_path / "run")], benchmarks)
+    found = {one.benchmark: one for one in shared}
+    assert refused == 0
     assert found["others/heldout"] == Overlap("others/heldout", items=30, tasks=1, equal=0, forms=30, alike=30)
     assert found["toys/heldout"] == Overlap("toys/heldout", items=40, tasks=1, equal=0, forms=0, alike=0)
     plugins.close()
