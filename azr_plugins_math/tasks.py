@@ -56,7 +56,7 @@ class AbductionProposal(azr.Proposal):
 
     def text(self) -> str:
         """The proposal in plain lines."""
-        return f"{self.question()}\n{write_lines([('answer', values_text(self.witness))])}"
+        return solved_text(self.unknowns, values_text(self.witness), self.constraints)
 
 
 class InductionProposal(azr.Proposal):
@@ -90,6 +90,9 @@ class AbductionTask(MathTask):
 
     unknowns: Kinds
     constraints: tuple[str, ...]
+
+    def shown(self) -> str:
+        return solved_text(self.unknowns, self.answer, self.constraints)
 
     @classmethod
     def of(cls, proposal: AbductionProposal, identity: str) -> Self:
@@ -138,6 +141,12 @@ class InductionTask(MathTask):
 
     def shown(self) -> str:
         return formula_text(self.var, self.formula, [point for point, _ in self.points[: self.visible]], self.message)
+
+
+def solved_text(unknowns: Kinds, values: str, constraints: Sequence[str]) -> str:
+    """Conditions with values that meet them, in plain lines; values come first, since who writes this chooses them first."""
+    conditions = (("with", constraint) for constraint in constraints)
+    return write_lines([("find", kinds_text(unknowns)), ("answer", values), *conditions])
 
 
 def formula_text(name: str, formula: str, visible: Sequence[int], message: str) -> str:
