@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from rich.status import Status
 
 from azr_core import tables
 from azr_core.cases import SKIPPED_ONE_IN, Judged, Tally, judge, read
 from azr_core.display import terminal
 from azr_core.errors import PluginError
 from azr_core.interfaces import Environment
+from azr_core.proctor import Proctor, Report
 from azr_core.run import Request, resolve
-from azr_core.testing import check_environment
-from azr_core.types import Task
 from azr_core.verification import Verification
-
-SHOWN = 2  # tasks of other environments that a proposer is shown
 
 
 def check_cases(request: Request, file: Path, *, as_json: bool) -> bool:
@@ -40,22 +40,57 @@ def check_cases(request: Request, file: Path, *, as_json: bool) -> bool:
     return tally.differ == 0 and not tally.too_many_skipped
 
 
-def check_environments(request: Request, *, as_json: bool) -> bool:
-    """Whether nothing is wrong with the plugin's environments; prints what is."""
-    with _opened(request) as (environments, verification):
-        found = {
-            name: check_environment(environment, references=_references(environment, environments, verification))
-            for name, environment in environments.items()
-        }
+def check_plugins(requests: Sequence[Request], beside: Sequence[str], *, as_json: bool) -> int:
+    """Try everything with each plugin and print what is wrong; the exit code: 0 nothing, 1 something, 2 a plugin is broken.
+
+    beside: plugins that are loaded with each of them, such as those whose verifiers it replaces.
+    """
+    console = terminal(stderr=True)
+    reports = []
+    for request in requests:
+        with console.status(request.plugins[0]) if console.is_terminal else nullcontext() as status:
+            tell = partial(_tell, status) if status else _silent
+            report = Proctor(request.plugins[0], (*beside, *request.plugins), request.settings, tell).check()
+        reports.append(report)
+        if not as_json:
+            _print(report)
     if as_json:
-        rows = [{"name": name, "findings": findings} for name, findings in found.items()]
-        print(json.dumps({"plugin": _plugin(request), "environments": rows}, indent=1))
-    else:
-        console = terminal()
-        for name, findings in found.items():
-            lines = [f"{name}: {finding}" for finding in findings] or [f"{name}: nothing found"]
-            console.print(tables.visible("\n".join(lines)), markup=False, soft_wrap=True)
-    return not any(found.values())
+        rows = [report.as_json() for report in reports]
+        print(json.dumps(rows[0] if len(rows) == 1 else rows, indent=1))
+    return max(report.code for report in reports)
+
+
+def _tell(status: Status, text: str) -> None:
+    status.update(tables.visible(text))
+
+
+def _silent(text: str) -> None:
+    pass
+
+
+def _print(report: Report) -> None:
+    console = terminal()
+    lines = [f"{report.plugin}: {finding}" for finding in report.of(report.plugin)]
+    for name in dict.fromkeys(name for name, _ in report.tried):
+        found = report.of(name)
+        lines += [f"{name}: {finding}" for finding in found] or [f"{name}: nothing found"]
+        lines.append(f"{name}: {_figures_told(report, name)}")
+    if not report.environments and not report.error:
+        lines.append(f"{report.plugin}: it brings no environments, so only its loading was checked")
+    if lines:
+        console.print(tables.visible("\n".join(lines)), markup=False, highlight=False, soft_wrap=True)
+    if report.error:
+        print(f"azr: {report.error}", file=sys.stderr)
+
+
+def _figures_told(report: Report, name: str) -> str:
+    figures = report.figures.get(name, {})
+    trials = f"{sum(environment == name for environment, _ in report.tried)} trials"
+    if "verdict_p50_s" in figures:
+        trials += f", verdict {1e3 * figures['verdict_p50_s']:.2g} ms (p99 {1e3 * figures['verdict_p99_s']:.2g})"
+    if "guess_share" in figures:
+        trials += f", the best guess earns {figures['guess_share']:.1%} of {figures['guess_tasks']:.0f} tasks"
+    return trials
 
 
 @contextmanager
@@ -65,15 +100,8 @@ def _opened(request: Request) -> Iterator[tuple[Mapping[str, Environment], Verif
     with closing(plugins), closing(Verification(config, plugins)) as verification:
         environments = plugins.environments(config)
         if not environments:
-            raise PluginError(f"plugin {_plugin(request)!r} brings no environments, so there is nothing to check")
+            raise PluginError(f"plugin {_plugin(request)!r} brings no environments, so there is nothing to grade")
         yield environments, verification
-
-
-def _references(environment: Environment, environments: Mapping[str, Environment], verification: Verification) -> list[Task]:
-    """A few tasks of the environments whose tasks its proposer is shown, made from their seeds."""
-    others = [environments[name] for name in environment.references if name in environments]
-    admitted = [task for other in others for task in verification.admit(other, other.seeds[:SHOWN])]
-    return [task for task in admitted if isinstance(task, Task)][:SHOWN]
 
 
 def _plugin(request: Request) -> str:

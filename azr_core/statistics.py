@@ -57,3 +57,11 @@ def gains(start: Sequence[float], end: Sequence[float]) -> tuple[float, ...]:
 def paired_gain(start: Sequence[float], end: Sequence[float]) -> Estimate:
     """Mean of `gains`."""
     return estimate(gains(start, end))
+
+
+def wilson_low(hits: float, count: int) -> float:
+    """The lower end of Wilson's 95 % interval of a share."""
+    if not count:
+        return 0.0
+    share, spread = hits / count, Z95 * Z95 / count
+    return (share + spread / 2 - Z95 * math.sqrt(share * (1 - share) / count + spread / (4 * count))) / (1 + spread)

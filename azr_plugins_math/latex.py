@@ -16,6 +16,7 @@ _FUNCTIONS = {
 _WORDS = {"cdot": "*", "times": "*", "pi": " pi ", "infty": " oo "}
 _FRACTIONS = ("frac", "dfrac", "tfrac")
 _TOKEN = re.compile(r"\\(?P<word>[A-Za-z]+)[ ]*(?:\[(?P<degree>\d{1,3})\])?|(?P<power>\^[ ]*\{)|(?P<close>\})|(?P<plain>[^\\{}])")
+MAX_CHARACTERS = 8_000  # commands are longer than what they stand for
 _GROUP = re.compile(r"[ ]*\{")
 _NUMBER_BEFORE = re.compile(r"\d[ ]*\Z")
 
@@ -24,6 +25,8 @@ def plain(text: str) -> str:
     """The text in the plain grammar. Raises MathError."""
     if not any(mark in text for mark in "\\{}"):
         return text
+    if len(text) > MAX_CHARACTERS:
+        raise MathError(f"{len(text)} characters, at most {MAX_CHARACTERS} are read")
     return _Translation(text).run()
 
 

@@ -144,7 +144,7 @@ ABDUCTION = tuple(
         ("integer", ("x^2 - 5*x - 24 = 0", "x > 2"), {"x": "8"}),
         ("integer", ("3*x + 2*y = 7", "x - y = 9"), {"x": "5", "y": "-4"}),
         ("positive_integer", ("a^2 + b^2 = c^2", "gcd(a, b) = 1", "c > 20", "a < b"), {"a": "7", "b": "24", "c": "25"}),
-        ("positive_integer", ("p*q = 10403", "p > 1", "p < q"), {"p": "101", "q": "103"}),
+        ("positive_integer", ("p*q = 11021", "p > 1", "p < q"), {"p": "103", "q": "107"}),
         ("positive_integer", ("mod(n, 7) = 3", "mod(n, 11) = 5"), {"n": "38"}),
         ("real", ("sqrt(2*x + 3) = 5",), {"x": "11"}),
         ("integer", ("x + y = 11", "y + z = 4", "x + z = 1"), {"x": "4", "y": "7", "z": "-3"}),

@@ -245,7 +245,8 @@ def test_the_command_exits_with_2_when_file_or_plugin_is_broken(check: Check, wr
         (TOY, "--cases", "binary.jsonl"): "not UTF-8",
         (TOY, "--cases", fine, "--set", "workers=0"): "workers",
         (str(broken), "--cases", fine): "ZeroDivisionError",
-        ("trl",): "brings no environments",
+        ("trl", "--cases", fine): "brings no environments",
+        (TOY, "trl", "--cases", fine): "name one",
     }
     for arguments, words in bad.items():
         code, out, error = check(*arguments)
@@ -284,12 +285,13 @@ def test_figures_of_a_check_are_one_object(check: Check, write: Callable[..., Pa
 
 def test_without_cases_the_environments_are_checked(check: Check, tmp_path: Path) -> None:
     code, out, _ = check(TOY)
-    assert (code, out) == (0, "toy/sorting: nothing found\n")
+    assert code == 0 and out.startswith("toy/sorting: nothing found\ntoy/sorting: 29 trials, verdict ")
     wrong = tmp_path / "wrong.py"
     wrong.write_text(Path(TOY).read_text().replace("return float(read(answer)", "return 0.5 * float(read(answer)"))
     code, out, _ = check(str(wrong), "--json")
     (row,) = json.loads(out)["environments"]
-    assert code == 1 and row["name"] == "toy/sorting" and any("not 1.0" in finding for finding in row["findings"])
+    refused = {"environment": "toy/sorting", "trial": "seeds-admitted", "seen": "refused: its own answer does not score 1.0", "grave": True}
+    assert code == 1 and row["name"] == "toy/sorting" and any(refused.items() <= finding.items() for finding in row["findings"])
 
 
 def test_options_of_the_plugin_reach_its_gate(check: Check, write: Callable[..., Path]) -> None:

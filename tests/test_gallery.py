@@ -18,6 +18,7 @@ from azr_core.run import Request, resolve
 ROOT = Path(__file__).parents[1]
 GALLERY = sorted((ROOT / "plugins").glob("*.py"))
 SEEDED = str(ROOT / "tests/resumed_plugin.py")
+POSING = str(ROOT / "tests/posing_plugin.py")
 PROGRAM = "def f(x):\n    return [x, x + 1]"
 Resolve = Callable[..., tuple[azr.RunConfig, azr.Plugins]]
 
@@ -50,10 +51,13 @@ def play(tmp_path: Path, *words: str) -> None:
 
 
 @pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
-def test_every_plugin_of_the_gallery_says_how_it_is_run_and_is_short(file: Path) -> None:
-    text = file.read_text()
-    assert f"--plugin plugins/{file.name}" in text
-    assert len(text.splitlines()) < 60
+def test_every_plugin_of_the_gallery_says_how_it_is_run(file: Path) -> None:
+    assert f"--plugin plugins/{file.name}" in file.read_text()
+
+
+@pytest.mark.parametrize("name", ["easy_first", "exact_text", "sorting", "step_log"])
+def test_a_plugin_that_brings_one_thing_is_short(name: str) -> None:
+    assert len(Path(path(name)).read_text().splitlines()) < 60
 
 
 def test_step_log_writes_a_line_a_step_to_the_file_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,6 +151,32 @@ def deduction_of(found: azr.Environment, program: str) -> azr.Task:
     return tasks[0]
 
 
+def loads(file: Path) -> bool:
+    """Whether what a plugin needs is installed."""
+    try:
+        azr.load([str(file)]).close()
+    except azr.UsageError as error:
+        assert "python -m pip install" in str(error)
+        return False
+    return True
+
+
 def test_a_run_with_the_whole_gallery_plays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    play(tmp_path, "--steps", "2", *[word for file in GALLERY for word in ("--plugin", str(file))])
+    files = [word for file in filter(loads, GALLERY) for word in ("--plugin", str(file))]
+    few = ["--set", "batch_size=4", "--set", "evaluation.final=false", "--steps", "2", "--runs-dir", str(tmp_path / "runs")]
+    with pytest.raises(SystemExit) as left:
+        main(["run", "--plugin", POSING, "--set", "trainer.name=posing", *few, *files])
+    assert left.value.code == 0
+
+
+def test_sorting_takes_the_numbers_in_order_however_they_are_spaced(loaded: Resolve) -> None:
+    config, plugins = loaded(path("sorting"))
+    found = plugins.environments(config)["order/sorting"]
+    [task] = judge(found, "admit", [found.proposer.parse('{"numbers": [3, -1, 2, 2]}', ())])
+    scores = {"-1 2 2 3": 1, " -1 2\n2 3 ": 1, "-1 2 3": 0, "3 2 2 -1": 0, "-1, 2, 2, 3": 0, "": 0}
+    assert judge(found, "grade", [(task, answer) for answer in scores]) == list(scores.values())
+    [refusal] = judge(found, "admit", [found.proposer.parse('{"numbers": [1, 2]}', ())])
+    assert str(refusal) == "the numbers are in order already"
+    with pytest.raises(azr.FormatError, match="less than or equal to 99"):
+        found.proposer.parse('{"numbers": [100, 1]}', ())

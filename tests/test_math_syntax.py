@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from azr_plugins_math import guard
 from azr_plugins_math.errors import MathError
+from azr_plugins_math.latex import MAX_CHARACTERS, plain
 from azr_plugins_math.nodes import Call, Constant, Name, Negation, Node, Number, Power, Product, Quotient, Sum, literal
 from azr_plugins_math.syntax import ARITIES, canonical, depth, names, number, parse, size, substitute, text
 
@@ -254,3 +255,9 @@ def test_tasks_have_narrower_bounds_than_answers(source: str) -> None:
     guard.check(tree)
     with pytest.raises(MathError):
         guard.check(tree, guard.TASK)
+
+
+def test_latex_is_read_up_to_a_length_and_no_further() -> None:
+    assert plain(f"\\frac{{1}}{{2}}{' ' * (MAX_CHARACTERS - 11)}").strip() == "((1)/(2))"
+    with pytest.raises(MathError, match="at most 8000 are read"):
+        plain("\\frac{" * 100_000)

@@ -17,6 +17,8 @@ class Sorting(azr.Task):
 
 
 def read(text: str) -> tuple[int, ...]:
+    if not all(map(str.isascii, text.split())):
+        raise azr.FormatError("write digits from 0 to 9")
     try:
         return tuple(int(word) for word in text.split())
     except ValueError:
@@ -35,6 +37,8 @@ class ToyVerifier(azr.Verifier[Numbers, Sorting]):
     def admit(self, proposal: Numbers) -> Sorting:
         if len(proposal.numbers) < 2:
             raise azr.InvalidTask("fewer than two numbers")
+        if len(proposal.numbers) > 1000:
+            raise azr.InvalidTask("more than a thousand numbers")
         ordered = " ".join(map(str, sorted(proposal.numbers)))
         return Sorting(question=f"Sort {' '.join(map(str, proposal.numbers))}", answer=ordered, numbers=proposal.numbers)
 
