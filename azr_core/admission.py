@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 
 from azr_core.config import RunConfig
 from azr_core.interfaces import Environment
-from azr_core.prompts import Prompts
 from azr_core.types import Benchmark, Episode, Outcome, Task, TaskRecord, Verdict, task_id
 
 HELD_OUT = "the task is in a benchmark"
@@ -20,17 +19,16 @@ class Admission:
     def __init__(self, config: RunConfig, environments: Mapping[str, Environment], benchmarks: Sequence[Benchmark]) -> None:
         self.config = config
         self.environments = environments
-        self.envelope = Prompts(config.style).envelope
         self.held_out = {task.key() for benchmark in benchmarks for tasks in benchmark.tasks.values() for task in tasks}
         self.seen: set[str] = set()
         self.skeletons: Counter[str] = Counter()
         self.remembered: Counter[str] = Counter()  # tasks by environment
         self.common: Counter[str] = Counter()  # of them, those with an answer that a guess would try first
 
-    def refuse(self, episodes: Sequence[Episode], fits: Callable[[Environment, Task], bool], *, seeds: bool = False) -> None:
-        """Turn down admitted tasks that are known or nearly so, held out, break out of their prompt, do not fit it, or reward a guess.
+    def refuse(self, episodes: Sequence[Episode], barred: Callable[[Environment, Task], str], *, seeds: bool = False) -> None:
+        """Turn down admitted tasks that are known or nearly so, held out, cannot be asked, or reward a guess.
 
-        seeds: they were chosen by somebody, so they may reward a guess; they are counted.
+        barred: why a task cannot be asked, or nothing. seeds: they were chosen by somebody, so they may reward a guess; they are counted.
         """
         batch: set[str] = set()
         shapes: Counter[str] = Counter()
@@ -45,10 +43,8 @@ class Admission:
                 episode.verdict = Verdict(Outcome.DUPLICATE, reason="the task is known")
             elif task.key() in self.held_out:
                 episode.verdict = Verdict(Outcome.INVALID, reason=HELD_OUT)
-            elif self.envelope.forged(task.question) or self.envelope.forged(task.answer):
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task holds a marker of the prompt style")
-            elif not fits(self.environments[episode.environment], task):
-                episode.verdict = Verdict(Outcome.INVALID, reason="the task is too long to be asked")
+            elif why := barred(self.environments[episode.environment], task):
+                episode.verdict = Verdict(Outcome.INVALID, reason=why)
             elif skeleton and 0 < self.config.skeleton_cap <= alike:
                 episode.verdict = Verdict(Outcome.DUPLICATE, reason=f"{alike} tasks of its skeleton are known")
             elif not seeds and self._guessable(episode.environment, task, guessed):

@@ -6,30 +6,56 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from azr_core.errors import RunError
 
 MANIFEST = "manifest.json"
 
 
-def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: int) -> Path:
-    """Write the checkpoint of a step through `save(folder)` and keep the newest `keep`. Raises RunError on a full disk."""
+@dataclass(frozen=True)
+class Keeping:
+    """Which checkpoints stay: the newest, and of the older ones the first and then one each so many hours; none: no older one."""
+
+    newest: int
+    hours: float | None = None
+
+    def spared(self, written: Sequence[tuple[int, float]]) -> set[int]:
+        """Steps that stay, of (step, seconds at which it was written), ascending. Those that stayed before stay again."""
+        kept = {step for step, _ in written[-self.newest :]}
+        last: float | None = None
+        for step, second in written if self.hours else ():
+            if last is None or second - last >= 3600 * (self.hours or 0.0):
+                kept.add(step)
+                last = second
+        return kept
+
+
+def write(checkpoints: Path, step: int, save: Callable[[Path], None], keep: Keeping | int, run: str = "") -> Path:
+    """Write the checkpoint of a step through `save(folder)` and remove what need not be kept; a number keeps the newest.
+
+    run: what identifies the run, so that no other takes the checkpoint for its own. Raises RunError on a full disk.
+    """
     final = place(checkpoints, step)
     partial = checkpoints / f".tmp-step-{step}"
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         save(partial)
-        _seal(partial, step)
+        _seal(partial, step, run)
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
         sync(checkpoints)
     except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
         raise RunError(f"cannot write {final}: {error.strerror or error}; free some space and go on with --resume") from error
-    for old in sealed(checkpoints)[:-keep]:
+    keeping = Keeping(keep) if isinstance(keep, int) else keep
+    written = [(old, _written(place(checkpoints, old))) for old in sealed(checkpoints)]
+    for old in {old for old, _ in written} - keeping.spared(written):
         shutil.rmtree(place(checkpoints, old))
     return final
 
@@ -48,16 +74,26 @@ def drop(checkpoints: Path, after: int) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def read(checkpoints: Path, step: int, load: Callable[[Path], None]) -> None:
-    """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed."""
-    verify(checkpoints, step)
-    load(place(checkpoints, step))
+def read(checkpoints: Path, step: int, load: Callable[[Path], None], run: str = "") -> None:
+    """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed, or it is of another run."""
+    folder = place(checkpoints, step)
+    names = {*verify(checkpoints, step), MANIFEST}
+    strangers = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    for name in strangers:
+        if name not in names:
+            raise RunError(f"{folder / name} is not of this checkpoint, which was sealed without it; remove it")
+    if (theirs := _manifest(folder).get("run", "")) != run and theirs:
+        raise RunError(f"{folder} is of a run with other settings; remove it, and --resume goes on from the checkpoint before it")
+    load(folder)
 
 
 def verify(checkpoints: Path, step: int) -> list[str]:
     """Names of the files of a step's checkpoint. Raises RunError where one is not the one that was sealed."""
     folder = place(checkpoints, step)
-    sealed_as = _manifest(folder)
+    manifest = _manifest(folder)
+    if manifest.get("step") != step:
+        raise RunError(f"{folder} holds the checkpoint of step {manifest.get('step')}; give it that name back, or remove it")
+    sealed_as: dict[str, str] = manifest["sha256"]
     for name, digest in sealed_as.items():
         if not (folder / name).is_file() or _digest(folder / name) != digest:
             raise _damaged(folder, name)
@@ -69,24 +105,33 @@ def place(checkpoints: Path, step: int) -> Path:
     return checkpoints / f"step-{step:06d}"
 
 
-def _manifest(folder: Path) -> dict[str, str]:
-    """Hash by file name."""
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What was sealed; `sha256` is there, hash by file name."""
     try:
-        hashes: dict[str, str] = dict(json.loads((folder / MANIFEST).read_text())["sha256"])
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        return manifest | {"sha256": dict(manifest["sha256"])}
     except (OSError, ValueError, KeyError, TypeError):
         raise _damaged(folder, MANIFEST) from None
-    return hashes
+
+
+def _written(folder: Path) -> float:
+    """When a checkpoint was sealed, seconds since 1970; by its file's time where it does not say."""
+    try:
+        return float(json.loads((folder / MANIFEST).read_text())["written"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return (folder / MANIFEST).stat().st_mtime
 
 
 def _damaged(folder: Path, name: str) -> RunError:
     return RunError(f"{folder / name} is damaged; remove {folder}, and --resume goes on from the checkpoint before it")
 
 
-def _seal(folder: Path, step: int) -> None:
+def _seal(folder: Path, step: int, run: str) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:
         sync(path)
-    manifest = {"step": step, "sha256": {path.relative_to(folder).as_posix(): _digest(path) for path in files}}
+    hashes = {path.relative_to(folder).as_posix(): _digest(path) for path in files}
+    manifest = {"step": step, "run": run, "written": time.time(), "sha256": hashes}
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
     sync(folder / MANIFEST)
     sync(folder)

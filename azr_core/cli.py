@@ -13,6 +13,7 @@ from azr_core import cli_eval, cli_export, cli_plugins, cli_seed, cli_serve, cli
 from azr_core import options as given
 from azr_core.errors import ConfigError
 from azr_core.failures import failures_told
+from azr_core.ranks import place
 from azr_core.types import Outcome, Role
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run(
     *,
     plugin: given.PluginNames = None,
     model: given.Model = None,
+    endpoint: given.Endpoint = None,
     preset: given.Preset = None,
     config: given.ConfigFiles = None,
     assign: given.Assignments = None,
@@ -43,6 +45,7 @@ def run(
     name: given.Name = None,
     runs_dir: given.RunsDir = given.RUNS,
     resume: given.Resume = False,
+    log: given.Log = None,
     dry_run: given.DryRun = False,
 ) -> None:
     """[bold]Play and learn[/bold]: propose, verify, solve, update, and measure on held-out tasks.
@@ -58,13 +61,10 @@ def run(
     """
     from azr_core import session
 
-    machine = (("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
-    flags = (("trainer.model", model), ("seed", seed), ("steps", steps), ("minutes", minutes), *machine)
+    where = (("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None), ("log", log or None))
+    flags = (*given.played_by(model, endpoint), ("seed", seed), ("steps", steps), ("minutes", minutes), *where)
     request = _request(plugin, given.Chosen(preset, config or (), flags, assign or ()), name, runs_dir, resume)
-    if dry_run:
-        session.show_plan(request)
-    else:
-        session.play(request)
+    (session.show_plan if dry_run else session.play)(request)
 
 
 app.command("eval")(cli_eval.evaluate)
@@ -179,7 +179,7 @@ def warmup(
 
 app.command("seed")(cli_seed.seed)
 app.command("serve")(cli_serve.serve)
-app.command("export")(cli_export.export)
+app.add_typer(cli_export.app, name="export")
 app.command("study")(cli_study.study)
 app.command("transfer")(cli_transfer.transfer)
 
@@ -221,4 +221,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a character still shows the rest
     with failures_told():
+        words = sys.argv[1:] if arguments is None else arguments
+        if place().count > 1 and words and words[0] != "run":
+            raise ConfigError(f"azr {words[0]} works in one process; only azr run may be started by a launcher")
         sys.exit(app(arguments, prog_name="azr", standalone_mode=False) or 0)

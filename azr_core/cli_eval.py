@@ -33,6 +33,7 @@ def evaluate(
     *,
     plugin: given.PluginNames = None,
     model: given.Model = None,
+    endpoint: given.Endpoint = None,
     preset: given.Preset = None,
     config: given.ConfigFiles = None,
     assign: given.Assignments = None,
@@ -62,7 +63,7 @@ def evaluate(
     """
     from azr_core import measuring
 
-    flags = (("trainer.model", model), ("seed", seed), ("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
+    flags = (*given.played_by(model, endpoint), ("seed", seed), ("verify_on", verify_on), ("accept_unsandboxed", unsandboxed or None))
     request = measuring.request_of(target, plugin or (), given.Chosen(preset, config or (), flags, assign or ()), runs_dir)
     wanted = measuring.Wanted(tuple(benchmark or ()), data, temperature, samples, k, max_tokens, limit, out, as_json)
     if not (measuring.check if self_test else measuring.evaluate)(request, wanted):

@@ -16,6 +16,7 @@ def seed(
     tasks: Annotated[int | None, typer.Option("--tasks", min=1, help="Seeds of each set; left out: four times batch_size [4B].")] = None,
     plugin: given.PluginNames = None,
     model: given.Model = None,
+    endpoint: given.Endpoint = None,
     preset: given.Preset = None,
     config: given.ConfigFiles = None,
     assign: given.Assignments = None,
@@ -35,6 +36,6 @@ def seed(
     from azr_core import session
     from azr_core.run import Request
 
-    flags = (("trainer.model", model), ("seed", seed), ("accept_unsandboxed", unsandboxed or None))
+    flags = (*given.played_by(model, endpoint), ("seed", seed), ("accept_unsandboxed", unsandboxed or None))
     chosen = given.Chosen(preset, config or (), flags, assign or ())
     session.seed(Request(tuple(plugin or ()), chosen.settings()), out, tasks)

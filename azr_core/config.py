@@ -11,6 +11,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from azr_core.settings import Options, assignment, merge, parse, read_toml
+from azr_core.types import Role
 
 # What reads a configuration finds here how it is read too.
 __all__ = ["RESUMABLE", "VERIFY_LOCALLY", "Evaluation", "Options", "Part", "RunConfig", "Scheduling", "Style"]
@@ -38,6 +39,7 @@ class Style(StrEnum):
 
     COMPACT = "compact"
     PAPER = "paper"
+    CHAT = "chat"
 
 
 class Evaluation(Options):
@@ -73,7 +75,15 @@ class RunConfig(Options):
     tokens: int | None = Field(default=None, gt=0, description="stop after this many generated tokens")
     tasks: int | None = Field(default=None, gt=0, description="stop after this many proposals asked for and tasks solved in batches")
     checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
+    checkpoint_minutes: float | None = Field(
+        default=60,
+        gt=0,
+        description="and one after the first step that ends so many minutes after the last one; none: only by steps",
+    )
     keep_checkpoints: int = Field(default=2, ge=1, description="how many checkpoints to keep")
+    keep_every_hours: float | None = Field(
+        default=None, gt=0, description="of the older ones keep the first, and then one each so many hours, for good; none: no older one"
+    )
 
     batch_size: int = Field(default=64, ge=1, description="prompts a role and environment [B]")
     references: int = Field(default=6, ge=0, description="references a proposer is shown [K]")
@@ -104,6 +114,10 @@ class RunConfig(Options):
         description="largest share of tasks with an answer that a guess tries first, more are invalid; 1: no limit",
     )
     skeleton_cap: int = Field(default=0, ge=0, description="most tasks of one skeleton, any more are duplicates; 0: no limit")
+    late_solves: bool = Field(
+        default=False,
+        description="judge the solver's batch while the update runs, and learn from it in the next one: one step off-policy (paper: no)",
+    )
     temperature: float = Field(default=1.0, gt=0, description="temperature of proposing and solving")
     top_p: float = Field(default=1.0, gt=0, le=1, description="nucleus sampling, 1 is off")
     propose_tokens: int = Field(default=8096, ge=1, description="longest proposal, tokens")
@@ -116,7 +130,7 @@ class RunConfig(Options):
     seeds: tuple[str, ...] = Field(
         default=(), description="files of seeds, as azr seed writes them; environments without one in them start from their own"
     )
-    style: Style = Field(default=Style.PAPER, description="prompt style")
+    style: Style = Field(default=Style.PAPER, description="prompt style; where it is not set, the model's (docs/models.md)")
     environments: dict[str, float] = Field(default_factory=dict, description="shares by domain or domain/kind; 0 is held out")
     schedule: Scheduling = Field(default=Scheduling(), description="how the shares are played")
     buffer: Part = Field(default=Part(name="uniform"), description="task buffer")
@@ -125,6 +139,12 @@ class RunConfig(Options):
         description="reward shaper; a list is its first part with the others as terms, and takes the place of all defaults",
     )
     trainer: Part = Field(default=Part(name="trl"), description="trainer")
+    players: dict[Role, Part] = Field(
+        default_factory=dict, description="trainers whose model plays a role (propose or solve) in the learner's place, frozen"
+    )
+    log: tuple[Literal["tensorboard", "trackio", "wandb"], ...] = Field(
+        default=(), description="where metrics go too, in the run's folder logs/ (docs/metrics.md); none leaves the machine unless told to"
+    )
     evaluation: Evaluation = Field(default=Evaluation(), description="held-out evaluation")
     health: dict[str, float | bool] = Field(
         default_factory=dict, description="thresholds of alarms by rule (docs/metrics.md); false switches a rule off"
@@ -136,6 +156,11 @@ class RunConfig(Options):
         default="", description="Ray cluster that verifies: local, auto, ray://HOST:PORT or HOST:PORT; empty: this machine, without Ray"
     )
     accept_unsandboxed: bool = Field(default=False, description="run model-written programs without protection (dangerous)")
+
+    @field_validator("log", mode="before")
+    @classmethod
+    def _is_a_list(cls, log: Any) -> Any:
+        return tuple(dict.fromkeys([log] if isinstance(log, str) else log)) if isinstance(log, str | list | tuple) else log
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -168,6 +193,12 @@ class RunConfig(Options):
             raise ValueError("probes that are trained on must keep the reply's form; set probe_format = 'required' or probes = 'measure'")
         if self.probes == "train" and not self.probe_temperature:
             raise ValueError("greedy probes are all the same and teach nothing; set probe_temperature = 1.0 or probes = 'measure'")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_learns(self) -> Self:
+        if set(self.players) == set(Role):
+            raise ValueError("players take both roles, so nothing is left to learn; make one of them the trainer instead")
         return self
 
     @model_validator(mode="after")
@@ -204,8 +235,11 @@ RESUMABLE = frozenset(
         "tasks",
         "evaluation",
         "health",
+        "log",
         "checkpoint_every",
+        "checkpoint_minutes",
         "keep_checkpoints",
+        "keep_every_hours",
         "verify_on",
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ from azr_core.store import RunStore
 
 # What a start that failed may have left in a folder that is no run yet.
 OURS = frozenset({"checkpoints", "plugins.json", "run.db", "run.db-shm", "run.db-wal", "run.log", ".config.json", ".lock"})
+
+
+WHEREABOUTS = frozenset({"url", "concurrency", "retries", "timeout"})
+"""Options of a part that may differ when a run resumes: the model is the same, only reached otherwise."""
 
 
 class RunDirectory:
@@ -95,14 +100,15 @@ class RunDirectory:
 
     def take_up(self, config: RunConfig) -> None:
         """Accept a resume with this configuration. Raises RunError that lists what differs and may not."""
-        changed = [
-            f"{name} was {before!r}, is {after!r}"
-            for name, before, after in differences(self.config(), json.loads(config.model_dump_json()))
-            if name.partition(".")[0] not in RESUMABLE
-        ]
+        found = differences(fixed(self.config()), fixed(json.loads(config.model_dump_json())))
+        changed = [f"{name} was {before!r}, is {after!r}" for name, before, after in found]
         if changed:
             raise RunError(f"--resume continues {self.path.name} as it was; start a new run to change this: {'; '.join(changed)}")
         self._write(config)
+
+    def identity(self) -> str:
+        """What its checkpoints are sealed with: a hash of the settings that may not change."""
+        return hashlib.sha256(json.dumps(fixed(self.config()), sort_keys=True).encode()).hexdigest()[:32]
 
     def rewind(self, store: RunStore) -> int:
         """Drop what lies after the last whole checkpoint; returns its step, 0 where there is none."""
@@ -121,6 +127,17 @@ class RunDirectory:
             partial.replace(self.path / "config.json")
         except OSError as error:
             raise _unwritable(self.path, error) from error
+
+
+def fixed(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run's settings as JSON those that a resume must leave alone; where a model is asked and how patiently is not among them."""
+    kept = {name: setting for name, setting in settings.items() if name not in RESUMABLE}
+    players = {role: _staying(part) for role, part in settings.get("players", {}).items()}
+    return kept | {"trainer": _staying(settings.get("trainer", {})), **({"players": players} if players else {})}
+
+
+def _staying(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: option for name, option in part.items() if name not in WHEREABOUTS}
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

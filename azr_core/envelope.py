@@ -15,11 +15,12 @@ class Envelope(ABC):
     """One prompt style."""
 
     stop: ClassVar[tuple[str, ...]] = ()
+    chats: ClassVar[bool] = False  # what `wrap` gives is a user's message, which becomes a prompt in the model's chat template
     marker: ClassVar[re.Pattern[str]]
 
     @abstractmethod
     def wrap(self, role: Role, text: str) -> str:
-        """The whole prompt around a text."""
+        """The whole prompt around a text, or the message."""
 
     @abstractmethod
     def open(self, reply: Reply) -> str:
@@ -94,6 +95,51 @@ class PaperEnvelope(Envelope):
         return f"{thought}</think> <answer>{answer}</answer>"
 
 
+# How models mark their thoughts: opening and closing mark.
+_TAGS = "think|thinking|thought|reasoning|seed:think"
+_OPENING = rf"<(?:{_TAGS})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<\|channel\|>|<\|channel>"
+_CLOSING = rf"</(?:{_TAGS})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|<\|channel\|>final<\|message\|>|<channel\|>"
+
+
+class ChatEnvelope(Envelope):
+    """A user's message to an instruct or reasoning model: the reply is free, and its last thing is `<answer>ANSWER</answer>`.
+
+    A reasoning model drafts tags in its thoughts: no stop string ends them, and all up to the last closing mark is skipped.
+    """
+
+    chats = True
+    marker = re.compile(rf"</?answer>|{_CLOSING}|{_OPENING}")
+    _closing = re.compile(_CLOSING)
+    _request = (
+        "Reason first, as long as you need. Then give the final answer: it stands between <answer> and </answer>, in the form that is "
+        "asked for above, and it is the last thing in your reply. Use these two tags once, for nothing else."
+    )
+
+    def wrap(self, role: Role, text: str) -> str:
+        return f"{text}\n\n{self._request}"
+
+    def open(self, reply: Reply) -> str:
+        if reply.truncated:
+            raise FormatError("the reply was cut at its token limit")
+        words, opening, rest = self._said(reply).rpartition("<answer>")
+        answer, closing, more = rest.partition("</answer>")
+        if not opening or not closing or more.strip():
+            raise FormatError("the reply does not end with <answer>...</answer>")
+        if self.forged(words) or self.forged(answer):
+            raise FormatError("a thought without an end, or a tag beside the answer's own")
+        return answer.strip()
+
+    def find(self, reply: Reply) -> str:
+        return _last(self._said(reply), "<answer>", "</answer>").strip()
+
+    def reply(self, thought: str, answer: str) -> str:
+        return f"{thought}\n<answer>{answer}</answer>"
+
+    def _said(self, reply: Reply) -> str:
+        """What follows the thoughts."""
+        return self._closing.split(reply.text)[-1]
+
+
 def _last(text: str, opening: str, closing: str) -> str:
     """What stands after the last opening marker, up to the closing one or the end (the released code's extract_answer)."""
     _, found, rest = text.rpartition(opening)
@@ -102,4 +148,4 @@ def _last(text: str, opening: str, closing: str) -> str:
     return rest.partition(closing)[0]
 
 
-ENVELOPES: dict[Style, type[Envelope]] = {Style.COMPACT: CompactEnvelope, Style.PAPER: PaperEnvelope}
+ENVELOPES: dict[Style, type[Envelope]] = {Style.COMPACT: CompactEnvelope, Style.PAPER: PaperEnvelope, Style.CHAT: ChatEnvelope}

@@ -13,7 +13,8 @@ AzrError
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 
 class AzrError(Exception):
@@ -55,3 +56,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {close[0]!r}?"
     return f"known: {', '.join(names)}" if names else "none are known"
+
+
+def caught(call: Callable[..., Any], *args: Any) -> Any:
+    """The result, or the refusal that was raised instead: one place of what `admit_many` and `grade_many` return."""
+    try:
+        return call(*args)
+    except (FormatError, InvalidTask, VerifierUnavailable) as refusal:
+        return refusal
+
+
+def only(results: Sequence[Any]) -> Any:
+    """The one result of a batch of one; a refusal is raised. For an `admit` or a `grade` that is made of its batch."""
+    if isinstance(results[0], Exception):
+        raise results[0]
+    return results[0]

@@ -85,7 +85,7 @@ class Evaluator:
         seed = chance(0, 0, f"evaluate {benchmark.name} {decoding.name}").getrandbits(62)
         sampling = Sampling(decoding.temperature, self.config.solve_tokens, stop=self.prompts.envelope.stop, seed=seed)
         items = [(name, task) for name, tasks in benchmark.tasks.items() for task in list(tasks)[:limit]]
-        prompts = [self.prompts.solve(benchmark.environments[name], task) for name, task in items]
+        prompts = [self.prompts.solve(benchmark.environments[name], task, policy) for name, task in items]
         with self.clock("generate"):
             replies = policy.sample(prompts, sampling, decoding.samples)
         episodes = [

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from azr_core.directory import RunDirectory, find
 from azr_core.errors import ConfigError, RunError
 from azr_core.history import read
 from azr_core.lineage import CARD
+from azr_core.plugins import installed, load
 from azr_core.types import Outcome, Role
 
-CONFIG, WEIGHTS, SIZES = "config.json", ".safetensors", "azr.toml"
+SIZES = "azr.toml"
 # What a model is loaded from. The rest of a checkpoint, such as an optimiser's state, serves only a resume; no pickle is given away.
-MODEL = (WEIGHTS, ".json", ".jinja", ".txt", ".model")
+MODEL = (".safetensors", ".json", ".jinja", ".txt", ".model")
 TOKENIZER = "tokenizer_config.json"
 PRIVATE = ("is_local", "local_files_only", "name_or_path")  # say where a tokenizer was loaded from, and bind others to it
 CLASSES = {"TokenizersBackend": "PreTrainedTokenizerFast"}  # the first only transformers 5 knows, the second all
@@ -57,9 +59,9 @@ def export(wanted: Wanted, out: Path) -> Exported:
     history = read(run.path)
     base = lineage.base(history.base)
     licence = {"license": wanted.licence} if wanted.licence else base.licence
-    names, plugins, prompt = _files(run, step), _plugins(run), _prompt(run)
-    with _appearing(target) as folder:
-        _copy(checkpoint.place(run.checkpoints, step), names, folder)
+    plugins, prompt = _plugins(run), _prompt(run)
+    with _appearing(target) as folder, _model(run, step, target.parent) as source:
+        _copy(source, folder)
         for path in base.terms:
             shutil.copyfile(path, folder / path.name)
         known = (history.until(step), step, history.last_step, base, licence)
@@ -87,15 +89,33 @@ def _step(run: RunDirectory, asked: int | None) -> int:
     return steps[-1] if asked is None else asked
 
 
-def _files(run: RunDirectory, step: int) -> list[str]:
-    """Names of the checkpoint's files that make the model. Raises RunError where they make none, or one is damaged."""
-    names = [name for name in checkpoint.verify(run.checkpoints, step) if name.endswith(MODEL) or name == SIZES]
-    if CONFIG not in names or not any(name.endswith(WEIGHTS) for name in names):
-        folder = checkpoint.place(run.checkpoints, step)
-        raise RunError(
-            f"{folder} holds no {CONFIG} with {WEIGHTS} weights; only a trainer that saves them, such as trl, makes models to export"
-        )
-    return names
+@contextmanager
+def _model(run: RunDirectory, step: int, beside: Path) -> Iterator[Path]:
+    """A folder with the checkpoint's model: the checkpoint, or what the trainer's plugin makes of it while this lasts. Raises RunError."""
+    checkpoint.verify(run.checkpoints, step)
+    source = checkpoint.place(run.checkpoints, step)
+    if lineage.complete(source):
+        yield source
+        return
+    with tempfile.TemporaryDirectory(prefix=".azr-export-", dir=beside) as scratch:
+        plugins = load(_trainer(run))
+        try:
+            made = plugins.export(source, Path(scratch))
+        finally:
+            plugins.close()
+        if made is None or not lineage.complete(made):
+            raise RunError(
+                f"{source} holds no {lineage.CONFIG} with {lineage.WEIGHTS} weights; only a trainer that saves them, such as trl, "
+                "makes models to export"
+            )
+        yield made
+
+
+def _trainer(run: RunDirectory) -> list[str]:
+    """The plugin that brings the run's trainer; all of the run's, where no installed one has its name."""
+    config = run.config()
+    name = config.get("trainer", {}).get("name", "")
+    return [name] if name in {plugin.name for plugin in installed()} else list(config.get("plugins", []))
 
 
 @contextmanager
@@ -116,8 +136,9 @@ def _appearing(out: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _copy(source: Path, names: Sequence[str], folder: Path) -> None:
+def _copy(source: Path, folder: Path) -> None:
     """Contents only: weights are saved for their owner's eyes alone, and what is given away has the modes of any new file."""
+    names = [name for name in _names(source) if name.endswith(MODEL) or name == SIZES]
     try:
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -129,6 +150,10 @@ def _copy(source: Path, names: Sequence[str], folder: Path) -> None:
         kind = settings.get("tokenizer_class")
         settings |= {"tokenizer_class": CLASSES[kind]} if kind in CLASSES else {}
         (folder / TOKENIZER).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _names(source: Path) -> list[str]:
+    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file() and path.name != checkpoint.MANIFEST)
 
 
 def _plugins(run: RunDirectory) -> list[dict[str, str]]:

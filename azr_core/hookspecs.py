@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -23,7 +24,7 @@ def azr_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Settings that suit what the user chose, below everything the user sets.
 
     Called once per run, after loading and before the configuration is parsed, with the user's settings as nested
-    mappings. The trainer `trl` answers with the `azr.toml` of the chosen model's folder.
+    mappings. The trainer `trl` answers with the `azr.toml` beside the chosen model, or with the prompt style that suits it.
     """
 
 
@@ -59,6 +60,15 @@ def azr_reward_shaper(part: Part, config: RunConfig) -> RewardShaper | None:
 @hookspec
 def azr_trainer(part: Part, config: RunConfig) -> Trainer | None:
     """The trainer of that name; None means "not my name". Called once per run, after verification workers started."""
+
+
+@hookspec
+def azr_export(checkpoint: Path, folder: Path) -> Path | None:
+    """Write the model that a checkpoint stands for, where its files are none by themselves, as an adapter's are not.
+
+    Called by `azr export`, with an empty folder, for the plugin that brings the run's trainer. Returns the folder, then a model as
+    Hugging Face has them; None means "not mine".
+    """
 
 
 @hookspec

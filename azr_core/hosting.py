@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from azr_core import vllm_engine
+from azr_core import lineage, vllm_engine
 from azr_core.config import RunConfig, merge, untrained
 from azr_core.display import plan_table, terminal
 from azr_core.errors import ConfigError, nearest
@@ -164,6 +164,10 @@ def _say(about: Mapping[str, str], place: Place, name: str, tokenizer: str) -> N
 def _hand_over(config: RunConfig, plugins: Plugins, place: Place, name: str | None) -> None:
     """Become vLLM's server."""
     model = config.trainer.options.get("model") or plugins.trainer(untrained(config)).describe()["model"]
+    if Path(str(model)).is_dir() and not lineage.complete(Path(str(model))):
+        raise ConfigError(
+            f"{model} is no whole model for vLLM, such as an adapter; export it (azr export RUN --to DIR), or use --engine built-in"
+        )
     called = name or model_name(str(model))
     words = vllm_engine.command(str(model), called, place.host, place.port)
     _say({"vLLM": shlex.join(words)}, place, called, shlex.quote(str(model)))

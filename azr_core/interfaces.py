@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from azr_core.errors import FormatError, InvalidTask, UsageError, VerifierUnavailable
+from azr_core.errors import FormatError, InvalidTask, UsageError, VerifierUnavailable, caught
 from azr_core.progress import Listener
+from azr_core.ranks import Ranked
 from azr_core.types import Check, Demonstration, Document, Episode, Proposal, Reply, Sampling, Task, TaskRecord, TaskSolves, Verdict
 
 P = TypeVar("P", bound=Proposal)
@@ -37,11 +38,9 @@ class Proposer(ABC, Generic[P]):
 
 
 class Verifier(ABC, Generic[P, T]):
-    """Decides what is a task and what is an answer.
+    """Decides what is a task and what is an answer. The law: a task is admitted only if its own answer scores 1.0 here.
 
-    The law: a task is admitted only if its own answer scores 1.0 here. `isolated` says that the verifier contains
-    hostile work in processes of its own; the engine then calls it in its own process, others run in workers.
-    """
+    isolated: it contains hostile work in processes of its own; the engine then calls it in its own process, others run in workers."""
 
     isolated: bool = False
 
@@ -88,21 +87,6 @@ class Verifier(ABC, Generic[P, T]):
 
     def close(self) -> None:
         """Release processes and files."""
-
-
-def caught(call: Callable[..., Any], *args: Any) -> Any:
-    """The result, or the refusal that was raised instead: one place of what `admit_many` and `grade_many` return."""
-    try:
-        return call(*args)
-    except (FormatError, InvalidTask, VerifierUnavailable) as refusal:
-        return refusal
-
-
-def only(results: Sequence[Any]) -> Any:
-    """The one result of a batch of one; a refusal is raised. For an `admit` or a `grade` that is made of its batch."""
-    if isinstance(results[0], Exception):
-        raise results[0]
-    return results[0]
 
 
 class SeedFormat(ABC, Generic[P]):
@@ -201,7 +185,9 @@ class RewardShaper(ABC):
 
 
 class Policy(ABC):
-    """The model as the engine sees it: prompts in, replies out."""
+    """The model as the engine sees it: prompts in, replies out. learns: whether its episodes may be trained on; a frozen one's are not."""
+
+    learns: bool = True
 
     @abstractmethod
     def sample(self, prompts: Sequence[str], sampling: Sampling, n: int = 1) -> list[list[Reply]]:
@@ -219,8 +205,12 @@ class Policy(ABC):
         """The prompt that a user's message makes in the model's own chat template; None where it has none."""
         return None
 
+    def forged(self, text: str) -> bool:
+        """Whether a text holds what the model takes for more than letters (the mark of a turn's end), which would break out of a prompt."""
+        return False
 
-class Trainer(ABC):
+
+class Trainer(Ranked, ABC):
     """Owns the weights and the optimisation loop."""
 
     policy: Policy

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CARD = "README.md"
+CARD, CONFIG = "README.md", "config.json"
+WEIGHTS = "model*.safetensors"
 HUB = re.compile(r"[\w.-]+/[\w.-]+")  # owner/name
 _FRONT = re.compile(r"---\s*\n(.*?)\n---\s*(?:\n|$)", re.DOTALL)
 _LICENCE = ("license", "license_name", "license_link")
@@ -31,6 +32,11 @@ class Base:
 def located(model: str) -> str:
     """A model's name in a form that stays true elsewhere: the whole path of a folder, else the name as it is."""
     return str(Path(model).resolve()) if model and Path(model).is_dir() else model
+
+
+def complete(folder: Path) -> bool:
+    """Whether a folder holds all of a model, as Hugging Face names its files; an adapter's checkpoint does not."""
+    return (folder / CONFIG).is_file() and next(folder.glob(WEIGHTS), None) is not None
 
 
 def base(model: str) -> Base:

@@ -64,6 +64,8 @@ def request_of(target: str | None, plugins: Sequence[str], chosen: Chosen, runs_
     named = settings.get("trainer", {}).get("model")
     if target and named:
         raise ConfigError(f"the model is named twice, {target!r} and {named!r}; leave one out")
+    if target and settings.get("trainer", {}).get("name") == "endpoint":
+        raise ConfigError(f"an endpoint's model is named as --model {target}")
     below = model_of(target, runs_dir) if target else {}
     return Request(tuple(plugins), merge(below, settings), runs_dir=runs_dir)
 

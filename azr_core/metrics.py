@@ -17,7 +17,7 @@ RECENT_TASKS = 1000  # that the variety of skeletons is told over, beside the st
 # The released code logs the share of replies with such a word (`response_length/reflect_ratio`, trainer/ppo/azr_ray_trainer.py); this list
 # is ours.
 WORDS = ("wait", "however", "alternatively", "verify", "recheck", "re-check", "double-check", "rethink", "retry", "try again")
-REFLECTION = re.compile(rf"\b(?:{'|'.join(WORDS)})\b", re.IGNORECASE)
+REFLECTION = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")  # of text in lower case: half the time of a search that ignores case
 
 
 def step_metrics(episodes: Sequence[Episode], quotas: Mapping[str, int], buffer: Buffer, skeletons: Sequence[str]) -> dict[str, float]:
@@ -126,7 +126,7 @@ def _replying(role: Role, episodes: Sequence[Episode]) -> dict[str, float]:
     if not episodes:
         return {}
     replies = [episode.reply for episode in episodes]
-    reflections = [len(REFLECTION.findall(reply.text)) for reply in replies]
+    reflections = [len(REFLECTION.findall(reply.text.lower())) for reply in replies]
     surprises = [-logprob for reply in replies for logprob in reply.logprobs]
     return {
         f"reward/{role}": _mean([episode.reward for episode in episodes]),

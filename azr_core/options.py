@@ -37,6 +37,15 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="FOLDER|ID", help="Model to train, short for --set trainer.model=…", rich_help_panel=WHAT),
 ]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--endpoint",
+        metavar="URL",
+        help="OpenAI-compatible server whose --model plays and does not learn, short for --set trainer.name=endpoint with trainer.url=…",
+        rich_help_panel=WHAT,
+    ),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of every random stream.", rich_help_panel=WHAT)]
 Unsandboxed = Annotated[
     bool,
@@ -55,6 +64,15 @@ VerifyOn = Annotated[
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run; made from the plugin if left out.", rich_help_panel=WHERE)]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", metavar="FOLDER", help="Folder that holds the runs.", rich_help_panel=WHERE)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run of that name, else with the newest.", rich_help_panel=WHERE)]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="tensorboard|trackio|wandb",
+        help="Write the numbers for it too, in the run's folder; repeatable.",
+        rich_help_panel=WHERE,
+    ),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Load everything, show the plan, and stop.", rich_help_panel=HOW_LONG)]
 RunName = Annotated[str, typer.Argument(metavar="RUN", help="Name of a run, or its folder.")]
 
@@ -75,6 +93,11 @@ class Chosen:
         preset = [preset_file(self.preset)] if self.preset else []
         named = [assignment(text) for text in self.assignments]
         return merge(*(read_toml(file) for file in [*preset, *map(_found, self.files)]), *(_nested(*flag) for flag in self.flags), *named)
+
+
+def played_by(model: str | None, endpoint: str | None) -> tuple[tuple[str, Any], ...]:
+    """Flags that say whose model it is."""
+    return ("trainer.name", "endpoint" if endpoint else None), ("trainer.url", endpoint), ("trainer.model", model)
 
 
 def _nested(name: str, value: Any) -> dict[str, Any]:

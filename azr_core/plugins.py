@@ -88,6 +88,11 @@ class Plugins:
         trainer: Trainer = self._part("azr_trainer", config.trainer, config, Trainer)
         return trainer
 
+    def export(self, checkpoint: Path, folder: Path) -> Path | None:
+        """The folder, with the whole model of a checkpoint in it; None where no plugin knows how."""
+        written: Path | None = self._one("azr_export", checkpoint.name, Path, checkpoint=checkpoint, folder=folder)
+        return written
+
     def checks(self, config: RunConfig) -> list[Check]:
         """What the plugins found on this machine, in the order of loading."""
         answers = self._ask("azr_checks", config=config)
@@ -205,7 +210,7 @@ def plugin_options(config: RunConfig, name: str, model: type[O]) -> O:
 def _core() -> Loaded:
     from azr_core import defaults  # here, because the defaults are a plugin like any other: loaded, not built in
 
-    return Loaded(CORE, defaults, distribution_version(), tuple(sorted(Path(__file__).parent.rglob("*.py"))))
+    return Loaded(CORE, defaults, distribution_version(), tuple(sorted(Path(__file__).parent.glob("*.py"))))
 
 
 def _requirements(plugin: Loaded) -> tuple[str, ...]:

@@ -35,3 +35,38 @@ class Listener:
 
     def finished(self, run: Path, stopped: bool) -> None:
         """The run ended; stopped: before its last step, so it can be resumed."""
+
+
+class Audience(Listener):
+    """Several listeners, told one after another."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self.listeners = listeners
+
+    def plan(self, lines: Mapping[str, str]) -> None:
+        for one in self.listeners:
+            one.plan(lines)
+
+    def phase(self, title: str, done: int, total: int) -> None:
+        for one in self.listeners:
+            one.phase(title, done, total)
+
+    def step(self, report: StepReport, total_steps: int, remaining_s: float | None) -> None:
+        for one in self.listeners:
+            one.step(report, total_steps, remaining_s)
+
+    def evaluated(self, evaluations: Sequence[Evaluation]) -> None:
+        for one in self.listeners:
+            one.evaluated(evaluations)
+
+    def alarm(self, alarm: Alarm) -> None:
+        for one in self.listeners:
+            one.alarm(alarm)
+
+    def note(self, text: str) -> None:
+        for one in self.listeners:
+            one.note(text)
+
+    def finished(self, run: Path, stopped: bool) -> None:
+        for one in self.listeners:
+            one.finished(run, stopped)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from azr_core.directory import RunDirectory, find, fresh_name, names
 from azr_core.documents import documents
 from azr_core.errors import ConfigError, RunError, UsageError
 from azr_core.evaluate import chosen
+from azr_core.interrupt import Interrupt
+from azr_core.loading import first_line
+from azr_core.logs import Logs
+from azr_core.node import Node
 from azr_core.plugins import Plugins, installed, load
-from azr_core.progress import Listener
+from azr_core.progress import Audience, Listener
 from azr_core.prompts import Prompts
+from azr_core.ranks import place
 from azr_core.runner import Runner
 from azr_core.seeding import Growth, grow
 from azr_core.settings import PARTS
@@ -60,6 +66,27 @@ def start(request: Request, listener: Listener) -> Path:
             raise
     listener.finished(directory.path, stopped)
     return directory.path
+
+
+def follow(request: Request) -> None:
+    """What `start` and `plan` are on ranks above 0: work for rank 0 until it ends. Shows nothing, and writes nothing of the run."""
+    where = place()
+    warnings.formatwarning = _prefixed(str(where), warnings.formatwarning)
+    try:
+        if request.resume:
+            request = replace(request, settings=merge(_resumed(request).config(), request.settings))
+        config, plugins = resolve(request)
+        node = Node(config.model_dump_json(), plugins.names)
+        try:
+            with Interrupt(lambda: None):  # rank 0 decides when to stop
+                plugins.trainer(config).follow(lambda job: node.answer(job) if job else node.report())
+        finally:
+            node.close()
+            plugins.close()
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+    except Exception as error:
+        raise RuntimeError(f"{where}: {type(error).__name__}: {first_line(error)}") from error
 
 
 def plan(request: Request) -> Mapping[str, str]:
@@ -109,9 +136,11 @@ def _running(config: RunConfig, plugins: Plugins, directory: RunDirectory, liste
     runner = None
     try:
         runner = Runner(config, plugins, directory, listener)
+        runner.verification.share(runner.trainer, runner.engine.environments.values())
         yield runner
     finally:
         if runner:
+            runner.trainer.close()
             runner.close()
         plugins.close()
 
@@ -120,17 +149,26 @@ def _played(request: Request, directory: RunDirectory, listener: Listener) -> bo
     config, plugins = resolve(request, directory.log)
     if request.resume:
         directory.take_up(config)
-    with _running(config, plugins, directory, listener) as runner:
+    logs = Logs(config.log)
+    with _running(config, plugins, directory, Audience(listener, logs)) as runner:
         if not request.resume:
             directory.record(config, plugins.listing())
         runner.prepare()
         listener.plan(runner.describe())
-        return runner.play_all()
+        with logs.kept(directory, runner.store):
+            return runner.play_all()
+
+
+def _prefixed(where: str, form: Callable[..., str]) -> Callable[..., str]:
+    """Warnings that say which rank they come from."""
+    return lambda *args, **kwargs: f"{where}: {form(*args, **kwargs)}"
 
 
 def _part_names(settings: Mapping[str, Any]) -> list[str]:
     """Installed plugins that share a name with a part the settings choose: naming the part names the plugin."""
     parts = [part for kind in PARTS for part in (settings[kind] if isinstance(settings[kind], list) else [settings[kind]])]
+    players = settings.get("players")
+    parts += players.values() if isinstance(players, Mapping) else ()
     chosen = [part.get("name") for part in parts if isinstance(part, Mapping)]
     available = {plugin.name for plugin in installed()}
     return [name for name in chosen if name in available]

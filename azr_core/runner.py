@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from azr_core import checkpoint
+from azr_core import checkpoint, late, players
 from azr_core.config import RunConfig
 from azr_core.directory import RunDirectory
 from azr_core.engine import Parts, SelfPlay
@@ -19,7 +20,7 @@ from azr_core.plugins import Plugins
 from azr_core.progress import Listener
 from azr_core.seeding import seed
 from azr_core.store import RunStore
-from azr_core.types import Episode, Evaluation, StepReport
+from azr_core.types import Evaluation, StepReport
 from azr_core.verification import Verification
 from azr_core.vitals import Vitals
 
@@ -41,20 +42,21 @@ class Runner:
         environments = plugins.environments(config)
         self.verification.start(environments.values())  # before torch is imported, so that the workers are small
         parts = (environments, plugins.buffer(config), plugins.shaper(config), self.verification, self.benchmarks, plugins.domains)
-        self.engine = SelfPlay(config, Parts(*parts))
+        self.players = players.hire(config, plugins)
+        self.engine = SelfPlay(config, Parts(*parts, {role: player.policy for role, player in self.players.items()}))
         self.safety = self.verification.describe(environments.values())
         self.trainer: Trainer = plugins.trainer(config)
         self.evaluator = Evaluator(config, self.benchmarks, self.verification, listener)
         self.interrupt = Interrupt(lambda: listener.note("stopping after this step; press Ctrl-C again to stop at once"))
         self.vitals = Vitals(config.health, self.store, listener)
+        self.keeping = checkpoint.Keeping(config.keep_checkpoints, config.keep_every_hours)
         self.recent: deque[float] = deque(maxlen=20)
-        self.episodes: list[Episode] = []
         self.rehearsal: dict[str, str] = {}
         self.first = 1
         self.limits: dict[str, int] = {name: limit for name in SPENDING if (limit := getattr(config, name))}
         self.spent = dict.fromkeys(SPENDING, 0.0)
         self.before = float(self.store.get_note("wall_s") or 0.0)
-        self.started = self.step_started = time.monotonic()
+        self.started = self.step_started = self.checkpointed = time.monotonic()
 
     def prepare(self) -> None:
         """Take up what the directory holds, or admit the seeds and try the model out. Call it once, before the rest."""
@@ -73,7 +75,7 @@ class Runner:
                 self._watch(self.first - 1)  # the run may have been stopped between this step and its measurement
             self.step_started = time.monotonic()
             if self.first <= self.config.steps and not self._budget_is_spent():
-                self.trainer.fit(self._play, self._after, self.first, self.config.steps)
+                self.trainer.fit(self.engine.step, self._after, self.first, self.config.steps)
             last = self.store.last_step()
             measured = {evaluation.step for evaluation in self.store.evaluations()}
             if self.config.evaluation.final and last not in measured and not self.interrupt.asked:
@@ -84,6 +86,7 @@ class Runner:
 
     def close(self) -> None:
         """Release processes and files."""
+        self.engine.drop()
         self.verification.close()
         self.store.close()
 
@@ -96,6 +99,7 @@ class Runner:
         return {
             "run": str(self.directory.path),
             **self.trainer.describe(),
+            **players.told(self.players),
             "prompts a step": self.engine.schedule.describe(),
             "solves a task": f"{config.probe_samples}, {'trained on' if config.probes == 'train' else 'for the solve rate only'}"
             + ("" if config.probe_temperature else "; greedy, so they all agree and no proposal can earn"),
@@ -112,7 +116,7 @@ class Runner:
         types = {name: environment.task_type for name, environment in self.engine.environments.items()}
         self.engine.restore(self.store.tasks(types), self.store.solves(), self.store.rewarded())
         if last:
-            checkpoint.read(self.directory.checkpoints, last, self.trainer.load)
+            checkpoint.read(self.directory.checkpoints, last, self._load, self.directory.identity())
             self.listener.note(f"taken up after step {last}")
             return last
         self._seed()
@@ -152,18 +156,26 @@ class Runner:
         limit = self.config.minutes
         return f"at most {limit:g} min" if limit is not None and guess > limit else f"about {max(1, round(guess))} min"
 
-    def _play(self, policy: Policy, step: int) -> list[Episode]:
-        self.episodes = self.engine.step(policy, step)
-        return self.episodes
+    def _save(self, folder: Path) -> None:
+        self.trainer.save(folder)
+        late.save(folder, self.engine.late)
+
+    def _load(self, folder: Path) -> None:
+        self.trainer.load(folder)
+        self.engine.late = late.load(folder)
 
     def _after(self, step: int, trained: Mapping[str, float]) -> bool:
+        learned_late = len(self.engine.late)
+        episodes = self.engine.settle()
         records = self.engine.take_records()
         skeletons = [record.skeleton for record in records if record.skeleton and record.step == step]
-        metrics = step_metrics(self.episodes, self.engine.quotas, self.engine.buffer, skeletons) | self.engine.take_counts()
+        metrics = step_metrics(episodes, self.engine.quotas, self.engine.buffer, skeletons) | self.engine.take_counts()
         metrics |= dict(trained) | dict(self.engine.shaper.metrics())
         metrics |= self.vitals.signs(skeletons)
         spent = self.engine.clock.take()
-        metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify")}
+        metrics |= {f"seconds/{activity}": spent.get(activity, 0.0) for activity in ("generate", "verify", "verify_hidden")}
+        if self.config.late_solves:
+            metrics["late/learned"], metrics["late/waiting"] = float(learned_late), float(len(self.engine.late))
         metrics["seconds/step"] = time.monotonic() - self.step_started
         self.recent.append(metrics["seconds/step"])
         self._count(metrics)
@@ -172,15 +184,18 @@ class Runner:
         self._note_times()
         for note in self.engine.take_notes():
             self.listener.note(note)
-        self.store.commit(step, self.episodes, records, metrics)
-        report = StepReport(step, self.episodes, metrics)
+        self.store.commit(step, episodes, records, metrics)
+        report = StepReport(step, episodes, metrics)
         self.plugins.step(report, self.config)
         self.listener.step(report, self.config.steps, self._remaining(step))
         self.vitals.see(step, metrics)
         stop = self.interrupt.asked or self._time_is_up() or self._budget_is_spent()
         last = stop or step == self.config.steps
-        if last or step % self.config.checkpoint_every == 0:
-            checkpoint.write(self.directory.checkpoints, step, self.trainer.save, self.config.keep_checkpoints)
+        if last or self._checkpoint_is_due(step):
+            checkpoint.write(self.directory.checkpoints, step, self._save, self.keeping, self.directory.identity())
+            self.checkpointed = time.monotonic()
+        if last and self.engine.late:
+            self.listener.note(f"{len(self.engine.late)} late solves are judged and not learned from; --resume begins with them")
         if not last:
             self._watch(step)
         self.step_started = time.monotonic()
@@ -202,6 +217,11 @@ class Runner:
             self.store.set_note(note, float(self.store.get_note(note) or 0.0) + seconds)
         self.store.set_note("evaluation_s", float(self.store.get_note("evaluation_s") or 0.0) + sum(spent.values()))
         self.listener.evaluated(evaluations)
+
+    def _checkpoint_is_due(self, step: int) -> bool:
+        minutes = self.config.checkpoint_minutes
+        overdue = minutes is not None and time.monotonic() - self.checkpointed >= 60 * minutes
+        return overdue or step % self.config.checkpoint_every == 0
 
     def _wall(self) -> float:
         return self.before + time.monotonic() - self.started

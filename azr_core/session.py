@@ -14,6 +14,7 @@ from azr_core.directory import RunDirectory, fresh_name, names
 from azr_core.display import PlainDisplay, choose, plan_table, terminal
 from azr_core.failures import crashes_logged
 from azr_core.history import read
+from azr_core.ranks import place
 from azr_core.run import Request
 from azr_core.runner import SPENDING
 from azr_core.series import duration
@@ -22,11 +23,15 @@ from azr_core.types import Evaluation
 
 def show_plan(request: Request) -> None:
     """What a run would do."""
+    if place().rank:
+        return run.follow(request)
     terminal().print(plan_table(run.plan(request)))
 
 
 def play(request: Request) -> None:
-    """Play a run to its end, write its report, and say what was gained."""
+    """Play a run to its end, write its report, and say what was gained. On ranks above 0: work for rank 0, in silence."""
+    if place().rank:
+        return run.follow(request)
     console = terminal()
     request = _named(request)
     display = choose(console)
@@ -46,6 +51,7 @@ def play(request: Request) -> None:
         "health": str(written / "health.png"),
         "report": str(written / "report.md"),
         "episodes": f"azr show {_again(request, directory)}",
+        **({"logs": str(directory / "logs")} if (directory / "logs").is_dir() else {}),
     }
     if display.stopped:
         limit = history.config.get("minutes")

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,6 +26,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatch
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import Any
 
 from pydantic import Field
@@ -35,6 +35,7 @@ from azr_core.config import Options, merge, parse, read_toml
 from azr_core.differences import differences
 from azr_core.directory import RunDirectory
 from azr_core.errors import ConfigError, RunError, nearest
+from azr_core.interrupt import Children
 from azr_core.options import preset_file
 from azr_core.progress import Listener
 
@@ -156,16 +157,17 @@ def play_cells(study: Study, cells: Sequence[Cell], jobs: int, listener: Listene
     done, failed = len(cells) - len(waiting), []
     listener.phase("cells", done, len(cells))
     pool = ThreadPoolExecutor(max_workers=jobs)
-    try:
-        futures = {pool.submit(_run, study, cell, jobs): cell.run for cell in waiting}
-        for future in as_completed(futures):
-            name, ended = futures[future], future.result()
-            done += ended is Ending.FINISHED
-            failed += [name] if ended is Ending.FAILED else []
-            listener.note(f"{name}: {ended}{f'; see {study.folder / name}.log' if ended is Ending.FAILED else ''}")
-            listener.phase("cells", done, len(cells))
-    finally:
-        pool.shutdown(cancel_futures=True)  # Ctrl-C reaches the cells too: they stop after their step, and no other begins
+    with Children() as children:
+        try:
+            futures = {pool.submit(_run, study, cell, jobs, children): cell.run for cell in waiting}
+            for future in as_completed(futures):
+                name, ended = futures[future], future.result()
+                done += ended is Ending.FINISHED
+                failed += [name] if ended is Ending.FAILED else []
+                listener.note(f"{name}: {ended}{f'; see {study.folder / name}.log' if ended is Ending.FAILED else ''}")
+                listener.phase("cells", done, len(cells))
+        finally:
+            pool.shutdown(cancel_futures=True)  # a signal reaches the cells too: they stop after their step, and no other begins
     if failed:
         raise RunError(f"{len(failed)} of {len(cells)} cells did not finish ({', '.join(failed[:3])}); the same command runs them again")
 
@@ -194,7 +196,7 @@ def _chosen(cells: list[Cell], only: Sequence[str]) -> list[Cell]:
     return [cell for cell in cells if not only or any(fnmatch(cell.run, pattern) for pattern in only)]
 
 
-def _run(study: Study, cell: Cell, jobs: int) -> Ending:
+def _run(study: Study, cell: Cell, jobs: int, children: Children) -> Ending:
     """One cell in a process of its own: an `azr run`, taken up where it stopped."""
     directory = study.directory(cell)
     if directory.busy():
@@ -206,10 +208,8 @@ def _run(study: Study, cell: Cell, jobs: int) -> Ending:
     command += ["--name", cell.run, "--runs-dir", str(study.folder), *(["--resume"] if begun else [])]
     threads = str(max(1, (os.cpu_count() or 1) // jobs))  # of the libraries that heed it, or the cells would fight for the cores
     with (study.folder / f"{cell.run}.log").open("ab") as log:
-        ended = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={"OMP_NUM_THREADS": threads, **os.environ}, check=False
-        )
-    return Ending.FINISHED if ended.returncode == 0 and finished(directory) else Ending.FAILED
+        code = children.run(command, stdin=DEVNULL, stdout=log, stderr=log, env={"OMP_NUM_THREADS": threads, **os.environ})
+    return Ending.FINISHED if code == 0 and finished(directory) else Ending.FAILED
 
 
 def histories(study: Study) -> dict[str, list[RunDirectory]]:

@@ -49,6 +49,8 @@ def _line(name: str, value: Any, description: str | None = None) -> str:
 
 def _literal(value: Any) -> str:
     """A value as TOML: JSON is TOML for text, numbers, booleans and lists; mappings become inline tables."""
+    if isinstance(value, Part):
+        value = {"name": value.name, **value.options}
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{json.dumps(str(key))} = {_literal(item)}" for key, item in value.items() if item is not None) + "}"
     if isinstance(value, list | tuple):

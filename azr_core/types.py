@@ -96,7 +96,7 @@ class Sampling:
 class Reply:
     """One sampled reply.
 
-    text: decoded from the reply's own tokens only. prompt_ids: [P]. token_ids: [T].
+    text: decoded from the reply's own tokens only. prompt_ids: [P]. token_ids: [T]; -1 where only their number is known.
     logprobs: [T], nats, of the sampled tokens under the sampling distribution. truncated: the token limit cut it.
     """
 

@@ -13,6 +13,7 @@ from azr_core.desk import Address, decode, encode, judge
 from azr_core.errors import FormatError, InvalidTask, PluginError, UsageError, VerifierUnavailable
 from azr_core.identity import Identity, identify
 from azr_core.interfaces import Environment
+from azr_core.ranks import Ranked, shares
 from azr_core.types import Outcome, Proposal, Task, Verdict, task_id
 from azr_core.workers import Workers
 
@@ -31,7 +32,8 @@ class Origins(Protocol):
 
 class Verification:
     """Calls verifiers. Isolated ones run in this process, others in workers, which are started when first needed; with `verify_on`,
-    all of them run on the nodes of a Ray cluster, and `note` hears of nodes that are refused or lost.
+    all of them run on the nodes of a Ray cluster, and `note` hears of nodes that are refused or lost. Without Ray, the other ranks of
+    a run judge their share of every batch (`share`).
 
     Without plugins (tests, scripts) there are no workers and every verifier runs here. Bad replies are data: in `admit` and `grade`,
     and nowhere else, FormatError, InvalidTask and VerifierUnavailable become verdicts. Anything else a verifier raises stops the run.
@@ -49,6 +51,7 @@ class Verification:
         self._log = log
         self._note = note
         self._workers: Workers | Cluster | None = None
+        self._others = Ranked()
 
     def start(self, environments: Collection[Environment]) -> None:
         """Start the workers if one of these environments needs them, so that they load while other things do."""
@@ -59,6 +62,19 @@ class Verification:
             self._workers = Cluster(self._config, self._plugins.names, own, log=self._log, note=self._note)
         elif any(not environment.verifier.isolated for environment in environments):
             self._workers = Workers(self._config, self._plugins.names, self._log)
+
+    def share(self, others: Ranked, environments: Collection[Environment]) -> None:
+        """Let the other ranks judge too. Raises UsageError where one of them would judge otherwise than this one."""
+        if others.ranks == 1 or not self._plugins or isinstance(self._workers, Cluster):
+            return
+        own = self._identity(self._plugins, environments)
+        with others.judging([{}] * (others.ranks - 1)) as answers:
+            reports = answers() if answers else []
+        for rank, report in enumerate(reports, 1):
+            difference = report.get("error") or own.difference(Identity.model_validate(report))
+            if difference:
+                raise UsageError(f"rank {rank} cannot judge with rank 0: {difference}")
+        self._others = others
 
     def describe(self, environments: Collection[Environment]) -> dict[str, str]:
         """What the plan says of it: what contains hostile work, and where. Raises UsageError where nothing does and something must."""
@@ -103,14 +119,32 @@ class Verification:
         if not items:
             return []
         self.start([environment])
-        if self._workers is None or (environment.verifier.isolated and isinstance(self._workers, Workers)):
-            return self._here(environment, method, items)
         origin = self._plugins.origin(environment) if self._plugins else None
-        if origin is None and environment.verifier.isolated:
+        if origin is None:
+            return self._alone(environment, method, items, origin)
+        first, *rest = shares(items, self._others.ranks)
+        with self._others.judging([encode(Address(origin, environment.name), method, share) for share in rest]) as answers:
+            if not answers:
+                return self._alone(environment, method, items, origin)
+            own = self._alone(environment, method, first, origin)
+            return [*own, *(result for answer in answers() for result in self._heard(environment, answer))]
+
+    def _alone(self, environment: Environment, method: str, items: Sequence[Any], origin: str | None) -> list[Any]:
+        """Results of this rank: of a verifier in this process, of its workers, or of the cluster."""
+        isolated = environment.verifier.isolated
+        if self._workers is None or (isolated and (origin is None or isinstance(self._workers, Workers))):
             return self._here(environment, method, items)
         if origin is None:
             raise PluginError(f"{environment.name}: its verifier is not isolated, and no loaded plugin brings it for a worker to find")
         return decode(environment, self._workers.answer(encode(Address(origin, environment.name), method, items)))
+
+    def _heard(self, environment: Environment, answer: dict[str, Any]) -> list[Any]:
+        """Results of another rank, whose log goes into this one's."""
+        logged = answer.pop("logged", "")
+        if logged and self._log:
+            with self._log.open("a") as stream:
+                stream.write(logged)
+        return decode(environment, answer)
 
     def _identity(self, plugins: Origins, environments: Collection[Environment]) -> Identity:
         try:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 # Nothing is sent anywhere; a model that is no folder must be in the hub's cache.
 QUIET = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "HF_HUB_OFFLINE": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
 
+# Compiling needs a compiler and gains little; a prompt that is read in parts ends the engine where the request has a seed.
+ON_PROCESSORS = ("--enforce-eager", "--no-enable-chunked-prefill")
+
 
 def importable() -> bool:
     """Whether vLLM is installed. It is not imported."""
@@ -19,9 +22,9 @@ def importable() -> bool:
 
 def command(folder: str, name: str, host: str, port: int) -> list[str]:
     """`vllm serve` for a model's folder. Replies are drawn as requests say, not as the model's generation settings do."""
-    words = [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", folder, "--served-model-name", name]
-    words += ["--host", host, "--port", str(port), "--dtype", "bfloat16", "--generation-config", "vllm"]
-    return [*words, "--enforce-eager"] if _for_processors() else words
+    words = [sys.executable, "-m", *_start(folder), "--served-model-name", name, "--host", host, "--port", str(port)]
+    words += ["--dtype", "bfloat16", "--generation-config", "vllm"]
+    return [*words, *ON_PROCESSORS] if _for_processors() else words
 
 
 def environment(key: str | None) -> Mapping[str, str]:
@@ -29,8 +32,17 @@ def environment(key: str | None) -> Mapping[str, str]:
     return {**QUIET, **os.environ, **({"VLLM_API_KEY": key} if key else {})}
 
 
+def _start(folder: str) -> list[str]:
+    """`vllm serve` asks for the version of a package `vllm`; builds of other names have its server, but not that command."""
+    try:
+        importlib.metadata.version("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        return ["vllm.entrypoints.openai.api_server", "--model", folder]
+    return ["vllm.entrypoints.cli.main", "serve", folder]
+
+
 def _for_processors() -> bool:
-    """Whether this vLLM was built to compute on processors, where compiling the model needs a compiler and gains little."""
+    """Whether this vLLM was built to compute on processors."""
     try:
         return "cpu" in importlib.metadata.version("vllm")
     except importlib.metadata.PackageNotFoundError:  # its build for processors may carry another name

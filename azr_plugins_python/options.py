@@ -55,4 +55,6 @@ class Options(azr.Options):
     isolation: Isolation = Field(
         default=Isolation.auto, description="auto: programs that a gate admits share a jailed process, one after another; strict: none does"
     )
-    slots: int | None = Field(default=None, ge=1, description="programs that run at once; none: one per core, plus one")
+    slots: int | None = Field(
+        default=None, ge=1, description="programs that run at once; none: one per core, divided over the ranks on a machine, and one more"
+    )

@@ -15,6 +15,11 @@ from azr_plugins_python.executor import Executor, slot
 from azr_plugins_python.executor.profiles import Profile, package_folders
 
 
+def pytest_configure() -> None:
+    """No test asks the hub, even for a model that a shipped file would fetch. Set before the hub's library is imported."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+
+
 def pytest_collection_finish() -> None:
     """What the test files have imported stays: tests that collect garbage to count what is left need not walk PyTorch each time."""
     gc.collect()

@@ -73,11 +73,20 @@ def interrupt() -> None:
     os.kill(os.getpid(), signal.SIGINT)
 
 
+def terminate_parent() -> None:
+    os.kill(os.getppid(), signal.SIGTERM)
+
+
 def fail() -> None:
     raise ZeroDivisionError("a bug in a trainer")
 
 
-UPSETS: dict[str, Callable[[], None]] = {"scripted": lambda: None, "interrupted": interrupt, "failing": fail}
+UPSETS: dict[str, Callable[[], None]] = {
+    "scripted": lambda: None,
+    "interrupted": interrupt,
+    "failing": fail,
+    "patricidal": terminate_parent,
+}
 
 
 def environment() -> azr.Environment:

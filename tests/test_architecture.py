@@ -18,16 +18,18 @@ from azr_core.plugins import HOOKS
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "azr_core"
 LAYERS = {
-    0: "types errors settings config options toml differences clock shares interrupt database",
+    0: "later types errors settings config options toml differences clock shares ranks interrupt database",
     1: "progress interfaces",
-    2: "buffer advantages rewards terms prompts envelope identity desk workers node connection cluster verification judging documents "
-    "metrics statistics resampling curves series signs health checkpoint lineage public scoring turns completions choices",
+    2: "buffer advantages rewards terms prompts envelope identity desk workers node connection cluster verification judging "
+    "rounds late documents metrics statistics resampling curves series signs health checkpoint lineage public scoring turns "
+    "completions choices fields forms authoring wrapping attacks mutations footprint",
     3: "hookspecs loading answers plugins defaults",
-    4: "store directory history comparison matrix mixture overlap admission drawing schedule engine seeding "
-    "evaluate examination failures cases vitals service vllm_engine",
+    4: "store directory history comparison matrix mixture overlap admission drawing schedule engine seeding rewarding subject "
+    "trials trials_elsewhere trials_law trials_proposer trials_verifier logs players evaluate examination failures cases "
+    "vitals service vllm_engine",
     5: "runner run dashboard display figures health_figure report tables reading session study study_report transfer pilot "
-    "matrix_report crossing measuring cli "
-    "card export hub cli_eval cli_export cli_plugins cli_seed cli_serve cli_study cli_transfer hosting serving checking doctor testing",
+    "matrix_report crossing measuring cli proctor examiner scaffold card export outward taskset hub cli_eval cli_export "
+    "cli_plugins cli_seed cli_serve cli_study cli_transfer hosting serving checking doctor testing",
 }
 LAYER = {module: layer for layer, modules in LAYERS.items() for module in modules.split()}
 # Imports inside a function that go up, and why they may.
@@ -42,7 +44,9 @@ VAGUE = {"data", "info", "manager", "utils", "util", "helper", "helpers", "commo
 
 FILE_LINES, FUNCTION_LINES, NESTING, PARAMETERS = 250, 40, 3, 5
 # "file" or "file::function": the reason why it may be over a budget.
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "plugins/logic.py": "a plugin is one file, and this one has a parser of formulas beside two kinds of task",
+}
 
 
 @dataclass(frozen=True)
@@ -135,9 +139,10 @@ def test_plugins_import_only_the_public_core_and_themselves() -> None:
     strangers = set()
     for path in sources("azr_plugins_*/**/*.py", "plugins/**/*.py"):
         own = path.relative_to(ROOT).parts[0]
+        allowed = {"azr_core", "azr_core.testing"} if "tests" in path.parts else {"azr_core"}
         for imported in imports(path):
             root = imported.module.partition(".")[0]
-            if (root == "azr_core" and imported.module != "azr_core") or (root.startswith("azr_plugins") and root != own):
+            if (root == "azr_core" and imported.module not in allowed) or (root.startswith("azr_plugins") and root != own):
                 strangers.add((str(path.relative_to(ROOT)), imported.module))
     assert strangers == set()
 

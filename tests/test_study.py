@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from azr_core.checkpoint import sealed
 from azr_core.cli import main
 from azr_core.comparison import BETTER, UNDECIDED, WORSE, Measure, compare
 from azr_core.curves import ALL, Curve
@@ -138,3 +141,19 @@ def test_a_cell_that_fails_is_named_and_costs_no_other(
     assert left.value.code == 2
     assert "short-no-references-0" in capfd.readouterr().err
     assert len(histories(read_study(Path(file)))["long"]) == 1
+
+
+def test_a_study_that_is_terminated_ends_its_cells_after_their_step_and_begins_no_other(tmp_path: Path) -> None:
+    """The first cell sends the signal in its second step, and would play on for ever."""
+    endless = STUDY.replace("steps = 2", "steps = 1000000\ncheckpoint_every = 1000000").replace('"scripted"', '"patricidal"')
+    file = write(tmp_path, endless.replace("settings = { steps = 1, ", "settings = { "))
+    command = [sys.executable, "-c", "from azr_core.cli import main; main()", "study", str(file)]
+    root = Path(__file__).parents[1]
+    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(root)}, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 130, ended.stderr
+    study = read_study(file, tmp_path / "studies" / file.stem)
+    begun = {cell.run: study.directory(cell) for cell in study.cells() if study.directory(cell).path.is_dir()}
+    assert "long-0" in begun and "long-1" not in begun
+    store = begun["long-0"].open_store()
+    assert sealed(begun["long-0"].checkpoints) == [store.last_step()] and store.last_step() >= 2 and not store.get_note("complete")
+    store.close()

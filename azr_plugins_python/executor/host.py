@@ -55,7 +55,7 @@ class Executor:
         if slots is not None and slots < 1:
             raise ValueError(f"slots must be at least 1, not {slots}")
         self.limits = limits or Limits()
-        self.slots = slots or (os.cpu_count() or 1) + 1
+        self.slots = slots or (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE") or 1) + 1  # ranks share a machine's cores
         self.import_guard = import_guard
         self.allow_unsandboxed = allow_unsandboxed
         self.profile = profile

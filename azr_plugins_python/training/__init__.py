@@ -24,6 +24,17 @@ def azr_trainer(part: azr.Part, config: azr.RunConfig) -> azr.Trainer | None:
 
 
 @azr.hookimpl
+def azr_export(checkpoint: Path, folder: Path) -> Path | None:
+    """The base with a checkpoint's adapters merged into it."""
+    if not (checkpoint / "adapter_config.json").is_file():
+        return None
+    from azr_plugins_python.training.learner import merge
+
+    merge(checkpoint, folder)
+    return folder
+
+
+@azr.hookimpl
 def azr_checks(config: azr.RunConfig) -> list[azr.Check]:
     """Devices and models."""
     from azr_plugins_python.training.machine import survey
@@ -34,16 +45,20 @@ def azr_checks(config: azr.RunConfig) -> list[azr.Check]:
 
 @azr.hookimpl
 def azr_defaults(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the chosen model's folder asks for in its `azr.toml`: sizes, learning rate, prompt style."""
+    """What the chosen model asks for in the `azr.toml` beside it: sizes, learning rate, prompt style; else the style that suits it."""
     from azr_plugins_python.training.options import EMBEDDED
+    from azr_plugins_python.training.sources import located
+    from azr_plugins_python.training.styles import manner
 
     trainer = settings.get("trainer", {})
     if not isinstance(trainer, Mapping) or trainer.get("name", "trl") != "trl":
         return None
-    path = Path(str(trainer.get("model", EMBEDDED))) / "azr.toml"
-    if not path.is_file():
-        return None
+    name, offline = str(trainer.get("model", EMBEDDED)), trainer.get("offline", True) is not False
+    path = located(name, "azr.toml", offline=offline)
     try:
-        return tomllib.loads(path.read_text())
+        asked = tomllib.loads(path.read_text()) if path else {}
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise azr.ConfigError(f"{path}: not TOML: {error}; mend it or move it away") from None
+    if "style" in settings or "style" in asked:
+        return asked or None
+    return {"style": manner(name, offline=offline).style.value} | asked

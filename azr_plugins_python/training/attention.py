@@ -17,8 +17,13 @@ HIDDEN = -30_000.0  # score of a token that is not seen; bfloat16 holds it
 
 
 def use(model: PreTrainedModel) -> None:
-    """Let a model attend with `attend` if it attends with torch's kernels now; other models stay as they are."""
-    if model.config._attn_implementation == "sdpa":
+    """Let a model attend with `attend` if it attends with torch's kernels now; other models stay as they are.
+
+    A model that caps its scores (Gemma 2) would be another one with them: they leave the cap out, and transformers does not say so.
+    """
+    if getattr(model.config.get_text_config(), "attn_logit_softcapping", None):
+        model.set_attn_implementation("eager")
+    elif model.config._attn_implementation == "sdpa":
         AttentionInterface.register(NAME, attend)
         AttentionMaskInterface.register(NAME, sdpa_mask)
         model.set_attn_implementation(NAME)

@@ -91,17 +91,23 @@ class Endings:
         return ended
 
 
-def batches(prompts: Sequence[Sequence[int]], n: int) -> Iterator[list[int]]:
-    """Indices of prompts of like length that are decoded together."""
+def batches(prompts: Sequence[Sequence[int]], n: int, reply: int, tokens: int) -> Iterator[list[int]]:
+    """Indices of prompts of like length that are decoded together. tokens: of all rows' prompts and whole replies at once."""
     batch: list[int] = []
     for index in sorted(range(len(prompts)), key=lambda i: len(prompts[i])):
-        cells = (len(batch) + 1) * len(prompts[index]) ** 2
-        if batch and ((len(batch) + 1) * n > ROWS or cells > PREFILL_CELLS):
+        count, length = len(batch) + 1, len(prompts[index])
+        if batch and (count * n > ROWS or count * length**2 > PREFILL_CELLS or count * n * (length + reply) > tokens):
             yield batch
             batch = []
         batch.append(index)
     if batch:
         yield batch
+
+
+def parts(n: int, row: int, tokens: int) -> list[int]:
+    """How many replies to one prompt are decoded at a time, where all of them would exceed `tokens`. row: tokens of one."""
+    most = max(1, tokens // row)
+    return [min(most, n - begin) for begin in range(0, n, most)]
 
 
 @dataclass(frozen=True)

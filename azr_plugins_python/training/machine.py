@@ -12,7 +12,7 @@ from pathlib import Path
 import azr_core as azr
 from azr_plugins_python.training.options import TrainerOptions
 
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin*")
+_WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 _PATIENCE_S = 60.0
 _DRIVER = Path("/proc/driver/nvidia/version")
 _ASK_TORCH = """
@@ -30,13 +30,15 @@ print(json.dumps({"version": torch.__version__, "devices": found}))
 
 
 def holds_weights(folder: Path) -> bool:
-    """Whether a model's folder holds more than its description."""
-    return any(next(folder.glob(pattern), None) for pattern in _WEIGHTS)
+    """Whether a model's folder holds weights that are read: safetensors, no pickles, and more than an adapter."""
+    return any(not path.name.startswith("adapter_") for pattern in _WEIGHTS for path in folder.glob(pattern))
 
 
 def survey(options: TrainerOptions) -> list[azr.Check]:
     """Devices that torch can use, the chosen model, and the models in the hub's cache."""
-    return [*_devices(), _chosen(Path(options.model), options.model), *_cached()]
+    cached = list(_cached())
+    held = any(check.observed == options.model for check in cached)
+    return [*_devices(), _chosen(Path(options.model), options.model, cached=held), *cached]
 
 
 def _devices() -> Iterator[azr.Check]:
@@ -58,11 +60,13 @@ def _devices() -> Iterator[azr.Check]:
         yield azr.Check("device cuda", True, "a driver is here, but this torch cannot use it", reinstall)
 
 
-def _chosen(folder: Path, name: str) -> azr.Check:
+def _chosen(folder: Path, name: str, *, cached: bool) -> azr.Check:
     """The model that runs begin with unless told otherwise."""
     if (folder / "config.json").is_file() and holds_weights(folder):
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         return azr.Check("default model", True, f"{size:.0f} MB in {folder}")
+    if cached:
+        return azr.Check("default model", True, f"{name} in the hub's cache")
     return azr.Check("default model", False, f"{name} holds no model", "install azr again, or name another with --model FOLDER")
 
 

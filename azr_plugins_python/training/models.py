@@ -3,77 +3,73 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-QUIET = {"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"}
+QUIET = {
+    **{"HF_HUB_DISABLE_TELEMETRY": "1", "DISABLE_TELEMETRY": "1", "TRL_EXPERIMENTAL_SILENCE": "1", "TOKENIZERS_PARALLELISM": "false"},
+    **{"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "ERROR"},  # TRL imports vLLM wherever there is one
+}
 for _name, _value in QUIET.items():  # read when the libraries are imported, so set before
     os.environ.setdefault(_name, _value)
+warnings.filterwarnings("ignore", message="TRL currently supports vLLM")  # that is said of its own samplers, which are not used
 
 import torch  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase, logging  # noqa: E402
 
 import azr_core as azr  # noqa: E402
-from azr_plugins_python.training import attention  # noqa: E402
-from azr_plugins_python.training.machine import holds_weights  # noqa: E402
+from azr_plugins_python.training import attention, sources  # noqa: E402
 
 
-def load(name: str, device: torch.device, *, offline: bool) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Master weights in float32 and the tokenizer. Raises ConfigError with the mend."""
-    with _loading(name):
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
-        _check_tokens(name, tokenizer)
-        model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32, local_files_only=offline)
+def load(
+    name: str, device: torch.device, *, offline: bool, dtype: torch.dtype = torch.float32, **settings: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The weights and the tokenizer; settings: more for from_pretrained. Raises ConfigError with the mend."""
+    common = {"local_files_only": True, "trust_remote_code": False}
+    with _loading(name, offline=offline):
+        folder = sources.fetched(name, offline=offline)
+        tokenizer = AutoTokenizer.from_pretrained(folder, **common)
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, use_safetensors=True, output_loading_info=True, **common, **settings
+        )
+    _check_whole(name, tokenizer, found["missing_keys"])
     attention.use(model)
-    return model.to(device), tokenizer
+    return model if "device_map" in settings else model.to(device), tokenizer
 
 
 def configuration(name: str, *, offline: bool) -> Mapping[str, Any]:
     """The model's config.json with its kind's defaults filled in; nothing else is read. Raises ConfigError with the mend."""
-    with _loading(name):
-        found = AutoConfig.from_pretrained(name, local_files_only=offline).get_text_config()
+    with _loading(name, offline=offline):
+        file = sources.located(name, "config.json", offline=offline)
+        if file is None:
+            raise FileNotFoundError("no config.json")
+        found = AutoConfig.from_pretrained(file.parent, local_files_only=True, trust_remote_code=False).get_text_config()
     settings: dict[str, Any] = found.to_dict()
     return settings
 
 
 @contextmanager
-def _loading(name: str) -> Iterator[None]:
+def _loading(name: str, *, offline: bool) -> Iterator[None]:
     """Says what is wrong with a model's folder or name."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()
-    _check_folder(name)
+    sources.check(name, offline=offline)
     try:
         yield
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or ["unknown"])[0]
-        mend = "cannot be loaded; pass a folder written by save_pretrained"
-        if not Path(name).is_dir():
-            mend = "is no folder and is not in the hub's cache; pass a folder (--model FOLDER), or download it first"
-        raise azr.ConfigError(f"trainer.model = {name!r} {mend} ({reason})") from None
+        raise azr.ConfigError(f"trainer.model = {name!r} {sources.cannot(name, offline=offline)} ({reason})") from None
 
 
-def _check_folder(name: str) -> None:
-    folder = Path(name)
-    if not folder.exists():
-        if folder.is_absolute() or name.startswith((".", "~")):
-            raise azr.ConfigError(f"trainer.model = {name!r} does not exist; pass a folder written by save_pretrained (--model FOLDER)")
-        return
-    if not (folder / "config.json").is_file():
-        raise azr.ConfigError(f"trainer.model = {name!r} holds no config.json; pass a folder written by save_pretrained (--model FOLDER)")
-    if not holds_weights(folder):
-        raise azr.ConfigError(
-            f"trainer.model = {name!r} holds no weights (*.safetensors); save or download the whole model, or pass another (--model FOLDER)"
-        )
-
-
-def _check_tokens(name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+def _check_whole(name: str, tokenizer: PreTrainedTokenizerBase, missing: Collection[str]) -> None:
+    """missing: weights that the files do not hold, which would be random."""
     if tokenizer.eos_token_id is None:
         raise azr.ConfigError(f"trainer.model = {name!r}: its tokenizer has no end token; set eos_token in tokenizer_config.json")
-    if tokenizer.pad_token_id is None:
+    if missing:
         raise azr.ConfigError(
-            f"trainer.model = {name!r}: its tokenizer has no pad token; set pad_token in tokenizer_config.json (not the end token)"
+            f"trainer.model = {name!r} lacks {len(missing)} of its weights ({min(missing)}, ...); save or download the whole model"
         )
 
 

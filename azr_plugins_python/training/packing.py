@@ -7,6 +7,7 @@ last, so its log-probabilities and their gradients are those of the reply alone 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from transformers import PreTrainedModel
 
 from azr_plugins_python.training import attention
 from azr_plugins_python.training.decoding import plain
+from azr_plugins_python.training.weights import core
 
 WIDTH = 512  # cells of a packed row, where one reply does not need more; attention's cost grows with their square
 PROMPT, PADDING = 0, -1  # segments of cells; replies count from 1
@@ -24,11 +26,13 @@ PROMPT, PADDING = 0, -1  # segments of cells; replies count from 1
 
 @dataclass(frozen=True)
 class Exchange:
-    """A prompt and one reply to it. index: its place among the rows of the update."""
+    """A prompt and one reply to it. index: its place among the rows of the update. sampled: the sampler's log-probability of
+    each token of the reply, or nothing."""
 
     index: int
     prompt: tuple[int, ...]
     reply: tuple[int, ...]
+    sampled: tuple[float, ...] = ()
 
 
 Row = list[Exchange]  # exchanges of one prompt
@@ -39,7 +43,8 @@ class Piece:
     """Packed rows that are computed together.
 
     order: indices of the replies. ids, positions, segments: [B, T]. sources: [N] the cell, counted through [B, T], that
-    predicts each reply token, and targets: [N] that token. scored: [R, W] whether there is a token, replies in `order`.
+    predicts each reply token, and targets: [N] that token. sampled: [N] what the sampler gave it, nats, NaN where it did not say.
+    scored: [R, W] whether there is a token, replies in `order`.
     """
 
     order: list[int]
@@ -48,6 +53,7 @@ class Piece:
     segments: torch.Tensor
     sources: torch.Tensor
     targets: torch.Tensor
+    sampled: torch.Tensor
     scored: torch.Tensor
 
     def to(self, device: torch.device) -> Piece:
@@ -56,6 +62,7 @@ class Piece:
 
 def packable(model: PreTrainedModel) -> bool:
     """Whether a model computes a reply the same wherever it stands in a row, given a mask and positions."""
+    model = core(model)
     config = model.config.get_text_config()
     positioned = "position_ids" in inspect.signature(model.forward).parameters and not getattr(config, "alibi", False)
     return plain(model) and positioned and not model._is_stateful and model.config._attn_implementation == attention.NAME
@@ -122,6 +129,7 @@ def laid_out(rows: Sequence[Row]) -> Piece:
         segments,
         torch.tensor(sources),
         torch.tensor([token for exchange in flat for token in exchange.reply]),
+        torch.tensor([logp for exchange in flat for logp in exchange.sampled or [math.nan] * len(exchange.reply)]),
         pad_sequence([torch.ones(len(exchange.reply), dtype=torch.bool) for exchange in flat], batch_first=True),
     )
 
@@ -147,7 +155,7 @@ def score(model: torch.nn.Module, piece: Piece, *, share: bool, **kwargs: Any) -
         kwargs |= {"attention_mask": seen(piece), "position_ids": piece.positions}
     else:
         kwargs |= {"attention_mask": (piece.segments != PADDING).long()}
-    handle = model.base_model.register_forward_hook(select)
+    handle = core(model).base_model.register_forward_hook(select)
     try:
         return model(piece.ids, shift_labels=piece.targets[None], fused_lm_head=True, **kwargs)
     finally:

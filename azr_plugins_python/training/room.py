@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 import azr_core as azr
-from azr_plugins_python.training.memory import GIB, Memory, Shape, Sizes, estimate
+from azr_plugins_python.training.memory import GIB, Memory, estimate
+from azr_plugins_python.training.proposals import fitting, flags
+from azr_plugins_python.training.shape import Shape
+from azr_plugins_python.training.sizes import Sizes
 
-SMALLEST_PIECE, SHORTEST = 128, 256  # tokens below which settings are not proposed
 SAID = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")  # by torch and its libraries
 LESS = 0.75  # of the working memory of a phase that ran out
-SETTINGS = {  # by what they decide
-    "piece": "trainer.micro_batch_tokens",
-    "sampling": "trainer.sampling_dtype",
-    "update": "trainer.update_dtype",
-    "solve": "solve_tokens",
-    "propose": "propose_tokens",
-    "prompt": "prompt_tokens",
-}
 
 
 def room_of(device: torch.device) -> int | None:
@@ -53,13 +47,15 @@ def _granted(group: Path) -> int | None:
 
 @dataclass(frozen=True)
 class Budget:
-    """What a run needs on a device and what that has. shape, need: none for a model whose sizes are not understood. room: bytes."""
+    """What a run needs on a device and what that has. shape, need: none for a model whose sizes are not understood. room: bytes of
+    each device; ram: of the machine that a GPU is in."""
 
     model: str
     device: str
     shape: Shape | None
     sizes: Sizes
     room: int | None
+    ram: int | None = None
 
     @property
     def need(self) -> Memory | None:
@@ -67,12 +63,20 @@ class Budget:
 
     def check(self) -> None:
         """Raises UsageError where what is certain does not fit. Nothing but the model's config.json was read before."""
-        if not self.need or self.room is None or self.need.certain <= self.room:
+        if not self.need:
+            return
+        if self.ram is not None and self.need.host > self.ram:
+            raise azr.UsageError(
+                f"trainer.offload_optimizer needs {_gib(self.need.host)} of the machine's memory for {self.model!r}, {_gib(self.ram)} are "
+                "free; set trainer.lora_rank instead, such as 32, or choose a smaller --model"
+            )
+        if self.room is None or self.need.certain <= self.room:
             return
         what = "weights, optimiser and gradients" if self.sizes.learns else "weights"
         raise azr.UsageError(
             f"trainer.model = {self.model!r} does not fit: its {what} alone take {_gib(self.need.certain)}, {self.device} has "
-            f"{_gib(self.room)} free; choose a smaller --model or a larger device (--set trainer.check_memory=false goes on anyway)"
+            f"{_gib(self.room)} free; {self._would_fit()}choose a smaller --model or a larger device "
+            "(--set trainer.check_memory=false goes on anyway)"
         )
 
     def line(self) -> str:
@@ -80,13 +84,20 @@ class Budget:
         if not self.need:
             return "not estimated: sizes of this kind of model are not known"
         room = f" of {_gib(self.room)}" if self.room is not None else ""
+        room += f" on each of {self.sizes.ranks} devices" if self.sizes.ranks > 1 else ""
         if not self.sizes.learns:
             return f"about {_gib(self.need.loaded)}{room} for weights, up to {_gib(self.need.sampling)} for a batch of the longest replies"
         line = f"about {_gib(self.need.total)}{room} ({_parts(self.need)})"
-        if self.room is None or self.need.total <= self.room or self.shape is None:
+        line += f" and {_gib(self.need.host)} of the machine's memory" if self.need.host else ""
+        if self.room is None or self.need.total <= self.room:
             return line
-        settings = fitting(self.shape, self.sizes, self.room)
-        return f"{line}; more than there is, by this estimate; " + (f"{_flags(settings)} would fit" if settings else "no setting would fit")
+        return f"{line}; more than there is, by this estimate; {self._would_fit() or 'no setting would fit; '}".removesuffix("; ")
+
+    def _would_fit(self) -> str:
+        if self.shape is None or self.room is None:
+            return ""
+        settings = fitting(self.shape, self.sizes, self.room, ram=self.ram)
+        return f"{flags(settings)} would fit; " if settings else ""
 
     @contextmanager
     def spent(self, doing: str) -> Iterator[None]:
@@ -103,14 +114,18 @@ class Budget:
         def working(need: Memory) -> int:
             return need.activations + need.head if doing == "learning" else need.sampling
 
+        def phase(need: Memory) -> int:
+            return need.loaded + need.optimiser + (need.learning if doing == "learning" else need.sampling)
+
         settings = None
         if self.shape and self.need and doing != "loading":
-            settings = fitting(self.shape, self.sizes, int(LESS * working(self.need)), working)
+            less = phase(self.need) - int((1 - LESS) * working(self.need))
+            settings = fitting(self.shape, self.sizes, less, phase, self.ram)
         if not settings:
             return "free some and go on with --resume, or choose a smaller --model or a larger device"
         return (
             "free some and go on with --resume, or start a new run, from its last checkpoint with --model FOLDER if there is one, "
-            f"with {_flags(settings)}"
+            f"with {flags(settings)}"
         )
 
 
@@ -127,45 +142,3 @@ def _gib(size: float) -> str:
 
 def _parts(need: Memory) -> str:
     return ", ".join(f"{name} {size / GIB:.{1 if need.total >= GIB else 2}f}" for name, size in need.peak().items())
-
-
-def _flags(settings: dict[str, int | str]) -> str:
-    return " ".join(f"--set {name}={value}" for name, value in settings.items())
-
-
-def fitting(shape: Shape, sizes: Sizes, room: int, taken: Callable[[Memory], int] = lambda need: need.total) -> dict[str, int | str] | None:
-    """Settings that would fit, as few as the search finds; None where there are none. taken: what of the memory must fit.
-
-    Greedy: of the changes that leave alone what is learned the one that saves most, then of the lengths, until it fits.
-    """
-
-    def size(of: Sizes) -> int:
-        return taken(estimate(shape, of))
-
-    now, turns = sizes, [_gentle, _shorter]
-    while turns and size(now) > room:
-        best = min(turns[0](now), key=size, default=now)
-        now, turns = (best, turns) if size(best) < size(now) else (now, turns[1:])
-    if size(now) > room:
-        return None
-    for name in SETTINGS:
-        kept = replace(now, **{name: getattr(sizes, name)})
-        now = kept if size(kept) <= room else now
-    return {label: getattr(now, name) for name, label in SETTINGS.items() if getattr(now, name) != getattr(sizes, name)}
-
-
-def _gentle(sizes: Sizes) -> Iterator[Sizes]:
-    if sizes.piece > SMALLEST_PIECE:
-        yield replace(sizes, piece=max(SMALLEST_PIECE, sizes.piece // 2))
-    yield replace(sizes, sampling="bfloat16")
-    yield replace(sizes, update="float32" if sizes.update == "bfloat16" else "bfloat16")
-
-
-def _shorter(sizes: Sizes) -> Iterator[Sizes]:
-    """One of the lengths, or all of them, where neither alone would help."""
-    halves = {name: max(SHORTEST, getattr(sizes, name) // 2) for name in ("solve", "propose", "prompt")}
-    shorter = {name: length for name, length in halves.items() if length < getattr(sizes, name)}
-    for changes in (*({name: length} for name, length in shorter.items()), shorter):
-        yield replace(sizes, **changes)
-        if sizes.piece > SMALLEST_PIECE:
-            yield replace(sizes, **changes, piece=max(SMALLEST_PIECE, sizes.piece // 2))
