@@ -76,7 +76,7 @@ class RunConfig(Options):
     tasks: int | None = Field(default=None, gt=0, description="stop after this many proposals asked for and tasks solved in batches")
     checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
     checkpoint_minutes: float | None = Field(
-        default=60,
+        default=60.0,
         gt=0,
         description="and one after the first step that ends so many minutes after the last one; none: only by steps",
     )
