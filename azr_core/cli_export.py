@@ -19,9 +19,7 @@ class Exports(TyperGroup):
         return super().parse_args(ctx, args if not args or args[0] in asks else ["model", *args])
 
 
-app = typer.Typer(
-    cls=Exports, no_args_is_help=True, help="Give a run's model away (`azr export RUN` is `azr export model RUN`), or its tasks."
-)
+app = typer.Typer(cls=Exports, no_args_is_help=True, help="Give a run's model away, or its tasks.")
 
 
 To = Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the model; new, or empty.")]
@@ -44,7 +42,7 @@ def export(
 ) -> None:
     """[bold]Give a model away[/bold]: a folder that transformers, the hub and azr load, with a card made from the run.
 
-    The folder appears whole or not at all. Nothing leaves this machine without --push.
+    The folder appears whole or not at all. Nothing leaves this machine without --push. `azr export RUN` is short for it.
 
     \b
     [dim]Examples[/dim]
