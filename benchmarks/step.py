@@ -109,7 +109,10 @@ def play(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
     config, plugins = resolve(Request(("python",), settings))
     listener = azr.Listener()
-    runner = Runner(config, plugins, RunDirectory(folder), listener)
+    directory = RunDirectory(folder)
+    directory.reserve()
+    directory.record(config, plugins.listing())
+    runner = Runner(config, plugins, directory, listener)
     try:
         runner.prepare()
         runner.listener = steps = Steps(runner.trainer)
@@ -134,7 +137,7 @@ def play(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def plain_trl(arguments: argparse.Namespace, played: dict[str, Any], folder: Path) -> tuple[list[float], list[float]]:
     """Seconds and generated tokens of updates of GRPOTrainer as it comes, on the prompts of a step."""
     from datasets import Dataset
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback, TrainerCallback
     from trl import GRPOConfig, GRPOTrainer
 
     config: azr.RunConfig = played["config"]
@@ -164,6 +167,7 @@ def plain_trl(arguments: argparse.Namespace, played: dict[str, Any], folder: Pat
     )  # fmt: skip
     data = Dataset.from_dict({"prompt": (texts * (1 + (arguments.steps + 1) * count // len(texts)))[: (arguments.steps + 1) * count]})
     trainer = GRPOTrainer(model, reward, args=settings, train_dataset=data, processing_class=tokenizer)
+    trainer.remove_callback(PrinterCallback)
     trainer.add_callback(Clock())
     trainer.train()
     return seconds[1:], tokens[1:]
@@ -177,9 +181,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        run = Path(scratch) / "run"
-        run.mkdir()
-        played = play(arguments, run)
+        played = play(arguments, Path(scratch) / "run")
         seconds, tokens = plain_trl(arguments, played, Path(scratch) / "trl")
     ours = statistics.median(s / t for s, t in zip(played["step_s"], played["tokens"], strict=True))
     theirs = statistics.median(s / t for s, t in zip(seconds, tokens, strict=True))
