@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent: written beside, synced, sealed with a manifest, renamed."""
+"""Checkpoints that are whole or absent: written beside, synced, sealed with a manifest, renamed. What is given away appears so too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,32 +78,63 @@ def drop(checkpoints: Path, after: int) -> None:
 def read(checkpoints: Path, step: int, load: Callable[[Path], None], run: str = "") -> None:
     """Load the checkpoint of a step. Raises RunError where a file is not the one that was sealed, or it is of another run."""
     folder = place(checkpoints, step)
-    names = {*verify(checkpoints, step), MANIFEST}
-    strangers = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    for name in strangers:
-        if name not in names:
-            raise RunError(f"{folder / name} is not of this checkpoint, which was sealed without it; remove it")
-    if (theirs := _manifest(folder).get("run", "")) != run and theirs:
+    manifest = _verified(folder, step)
+    present = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if strangers := sorted(present - {*manifest["sha256"], MANIFEST}):
+        raise RunError(f"{folder / strangers[0]} is not of this checkpoint, which was sealed without it; remove it")
+    if (theirs := manifest.get("run", "")) != run and theirs:
         raise RunError(f"{folder} is of a run with other settings; remove it, and --resume goes on from the checkpoint before it")
     load(folder)
 
 
 def verify(checkpoints: Path, step: int) -> list[str]:
     """Names of the files of a step's checkpoint. Raises RunError where one is not the one that was sealed."""
-    folder = place(checkpoints, step)
-    manifest = _manifest(folder)
-    if manifest.get("step") != step:
-        raise RunError(f"{folder} holds the checkpoint of step {manifest.get('step')}; give it that name back, or remove it")
-    sealed_as: dict[str, str] = manifest["sha256"]
-    for name, digest in sealed_as.items():
-        if not (folder / name).is_file() or _digest(folder / name) != digest:
-            raise _damaged(folder, name)
-    return sorted(sealed_as)
+    return sorted(_verified(place(checkpoints, step), step)["sha256"])
 
 
 def place(checkpoints: Path, step: int) -> Path:
     """Folder of a step's checkpoint."""
     return checkpoints / f"step-{step:06d}"
+
+
+@contextmanager
+def appearing(out: Path) -> Iterator[Path]:
+    """A path beside `out`, for a file or a folder, that takes its place when all of it is on the disk, and is gone if anything fails.
+
+    Raises RunError where it cannot be written.
+    """
+    target = out.resolve()
+    part = target.with_name(f".{target.name}.part")
+    try:
+        _remove(part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        for path in [*part.rglob("*"), part]:
+            sync(path)
+        part.rename(target)
+        sync(target.parent)
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}; free some space, or choose another --to") from error
+    finally:
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _verified(folder: Path, step: int) -> dict[str, Any]:
+    """The manifest of a folder that holds what was sealed."""
+    manifest = _manifest(folder)
+    if manifest.get("step") != step:
+        raise RunError(f"{folder} holds the checkpoint of step {manifest.get('step')}; give it that name back, or remove it")
+    for name, digest in manifest["sha256"].items():
+        if not (folder / name).is_file() or _digest(folder / name) != digest:
+            raise _damaged(folder, name)
+    return manifest
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def export(wanted: Wanted, out: Path) -> Exported:
     base = lineage.base(history.base)
     licence = {"license": wanted.licence} if wanted.licence else base.licence
     plugins, prompt = _plugins(run), _prompt(run)
-    with _appearing(target) as folder, _model(run, step, target.parent) as source:
+    with checkpoint.appearing(target) as folder, _model(run, step, target.parent) as source:
+        folder.mkdir()
         _copy(source, folder)
         for path in base.terms:
             shutil.copyfile(path, folder / path.name)
@@ -116,24 +117,6 @@ def _trainer(run: RunDirectory) -> list[str]:
     config = run.config()
     name = config.get("trainer", {}).get("name", "")
     return [name] if name in {plugin.name for plugin in installed()} else list(config.get("plugins", []))
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when all of it is on the disk, and is gone if anything fails."""
-    part = out.with_name(f".{out.name}.part")
-    try:
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
-        yield part
-        for path in [*part.rglob("*"), part]:
-            checkpoint.sync(path)
-        part.rename(out)
-        checkpoint.sync(out.parent)
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}; free some space, or choose another --to") from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def _copy(source: Path, folder: Path) -> None:

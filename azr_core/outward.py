@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -48,7 +46,7 @@ def export_tasks(run: str, runs_dir: Path, form: str, out: Path) -> int:
     if out.exists():
         raise ConfigError(f"{out} exists; choose another --to, or remove it first")
     told = _told(find(run, runs_dir), Style.CHAT if form == Format.VERL else None)
-    with _appearing(out) as part:
+    with checkpoint.appearing(out) as part:
         WRITERS[Format(form)](told, part)
     return len(told.rows)
 
@@ -137,32 +135,6 @@ def _columns(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 WRITERS: Mapping[Format, Callable[[Told, Path], None]] = {
     Format.JSONL: _jsonl, Format.PARQUET: _parquet, Format.HF: _hub, Format.VERL: _verl, Format.LM_EVAL: _lm_eval,
 }  # fmt: skip
-
-
-@contextmanager
-def _appearing(out: Path) -> Iterator[Path]:
-    """A path beside `out`, for a file or a folder, that takes its place when all of it is on the disk, and is gone if anything fails."""
-    target = out.resolve()
-    part = target.with_name(f".{target.name}.part")
-    try:
-        _remove(part)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        for path in [*part.rglob("*"), part]:
-            checkpoint.sync(path)
-        part.rename(target)
-        checkpoint.sync(target.parent)
-    except OSError as error:
-        raise RunError(f"cannot write {out}: {error.strerror or error}; free some space, or choose another --to") from error
-    finally:
-        _remove(part)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 CARD = """---

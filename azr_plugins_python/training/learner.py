@@ -89,7 +89,7 @@ class Learner:
     @property
     def kept(self) -> str:
         """In which precision the weights are kept, for people."""
-        kept = str(self.dtype).removeprefix("torch.")
+        kept = models.short(self.dtype)
         if self.adapted:
             return f"{kept if self.options.quantise == 'none' else '4 bits (nf4)'} with float32 adapters"
         return f"{kept} on the CPU" if self.offloaded else kept

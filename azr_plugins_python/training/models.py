@@ -86,6 +86,11 @@ def device_of(choice: str) -> torch.device:
         raise azr.ConfigError(f"trainer.device = {choice!r} cannot be used ({str(error).splitlines()[0]}); use auto or cpu") from None
 
 
+def short(dtype: torch.dtype) -> str:
+    """A precision as configurations and people write it."""
+    return str(dtype).removeprefix("torch.")
+
+
 def precision(choice: str, device: torch.device) -> torch.dtype:
     """The precision an option names; auto is bfloat16 where the device computes it in hardware."""
     if choice != "auto":

@@ -80,12 +80,15 @@ class TrlTrainer(azr.Trainer):
     def _budget(self, config: azr.RunConfig) -> Budget:
         options = self.options
         shape = Shape.read(models.configuration(options.model, offline=options.offline))
-        sampling, update = (_short(models.precision(choice, self.device)) for choice in (options.sampling_dtype, options.update_dtype))
         cpu = self.device.type == "cpu"
         total = None if cpu else torch.cuda.get_device_properties(self.device).total_memory
-        sizes = Sizes.of(options, config, (sampling, update), cpu=cpu, total=total, ranks=self.ranks, strategy=self.strategy)
+        precisions = (self._precision(options.sampling_dtype), self._precision(options.update_dtype))
+        sizes = Sizes.of(options, config, precisions, cpu=cpu, total=total, ranks=self.ranks, strategy=self.strategy)
         ram = None if cpu else room_of(torch.device("cpu"))
         return Budget(options.model, str(self.device), shape, sizes, room_of(self.device), ram)
+
+    def _precision(self, choice: str) -> str:
+        return models.short(models.precision(choice, self.device))
 
     def fit(self, play: azr.Play, after: azr.After, first: int, last: int) -> None:
         if first <= last:
@@ -191,8 +194,8 @@ class TrlTrainer(azr.Trainer):
             "model": self.options.model,
             "parameters": f"{parameters / 1e6:.2f} M",
             "device": f"{self.device} ({torch.get_num_threads()} threads)" if self.device.type == "cpu" else str(self.device),
-            "precision": f"weights {self.learner.kept}, sampling {_short(models.precision(self.options.sampling_dtype, self.device))}, "
-            f"update {_short(models.precision(self.options.update_dtype, self.device))}",
+            "precision": f"weights {self.learner.kept}, sampling {self._precision(self.options.sampling_dtype)}, "
+            f"update {self._precision(self.options.update_dtype)}",
             **({"ranks": f"{self.ranks} by {self.strategy.told}: {', '.join(self.wire.names)}"} if self.ranks > 1 else {}),
             **self.manner,
             "memory": self.budget.line(),
@@ -211,7 +214,3 @@ class TrlTrainer(azr.Trainer):
             settings=named / "azr.toml",
             device=str(self.device),
         )
-
-
-def _short(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

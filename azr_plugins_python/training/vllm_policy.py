@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import azr_core as azr
-from azr_plugins_python.training import vllm_support
+from azr_plugins_python.training import models, vllm_support
 from azr_plugins_python.training.decoding import Sample
 from azr_plugins_python.training.tokenized import TokenizedPolicy, Wording
 
@@ -53,7 +53,7 @@ class VllmPolicy(TokenizedPolicy):
             self.llm = vllm.LLM(
                 folder,
                 load_format="dummy",  # the weights come from the master
-                dtype=vllm_support.short(dtype),
+                dtype=models.short(dtype),
                 max_model_len=wording.context,
                 logprobs_mode="processed_logprobs",
                 generation_config="vllm",

@@ -14,7 +14,7 @@ import torch
 from huggingface_hub import save_torch_state_dict
 
 import azr_core as azr
-from azr_plugins_python.training import vllm_support
+from azr_plugins_python.training import models, vllm_support
 from azr_plugins_python.training.decoding import Sample
 from azr_plugins_python.training.tokenized import TokenizedPolicy, Wording
 
@@ -75,7 +75,6 @@ class ServerPolicy(TokenizedPolicy):
     def __init__(self, master: Any, wording: Wording, *, dtype: torch.dtype, url: str, folder: Path, patience: float) -> None:
         super().__init__(wording)
         self.master, self.dtype, self.folder = master, dtype, folder
-        self.writes = azr.place().rank == 0
         self.connection = Connection(url.rstrip("/"), patience, command(folder, url, dtype))
         self._write(described=True)
         self.model = str(self.connection.ask("GET", "/v1/models")["data"][0]["id"])
@@ -136,9 +135,7 @@ class ServerPolicy(TokenizedPolicy):
 
     def _write(self, *, described: bool = False) -> None:
         """Each file is replaced as a whole, the index last."""
-        kept = {name: weight.to("cpu", copy=True) for name, weight in vllm_support.untied(self.master, self.dtype) if self.writes}
-        if not self.writes:
-            return
+        kept = {name: weight.to("cpu", copy=True) for name, weight in vllm_support.untied(self.master, self.dtype)}
         try:
             new = self.folder / ".new"
             new.mkdir(parents=True, exist_ok=True)
@@ -153,10 +150,9 @@ class ServerPolicy(TokenizedPolicy):
             ) from None
 
     def _reload(self) -> None:
-        if self.writes:
-            body = {"method": "reload_weights", "kwargs": {"weights_path": str(self.folder)}}
-            self.connection.ask("POST", "/collective_rpc", body)
-            self.connection.ask("POST", "/reset_prefix_cache")
+        body = {"method": "reload_weights", "kwargs": {"weights_path": str(self.folder)}}
+        self.connection.ask("POST", "/collective_rpc", body)
+        self.connection.ask("POST", "/reset_prefix_cache")
 
 
 def check(connection: Connection, context: int | None) -> None:
@@ -175,7 +171,7 @@ def command(folder: Path, url: str, dtype: torch.dtype) -> str:
     """What starts the server that a run needs."""
     place = httpx2.URL(url)
     words = f"VLLM_SERVER_DEV_MODE=1 vllm serve {folder} --served-model-name {NAME} --host {place.host} --port {place.port or 80}"
-    return f"{words} --dtype {vllm_support.short(dtype)} --logprobs-mode {LOGPROBS} --max-logprobs -1 --generation-config vllm"
+    return f"{words} --dtype {models.short(dtype)} --logprobs-mode {LOGPROBS} --max-logprobs -1 --generation-config vllm"
 
 
 def _brief(text: str) -> str:

@@ -68,11 +68,6 @@ def counted(sampling: azr.Sampling, n: int) -> tuple[int, int]:
     return (1, n) if sampling.temperature == 0 else (n, 1)
 
 
-def short(dtype: torch.dtype) -> str:
-    """A precision as vLLM calls it."""
-    return str(dtype).removeprefix("torch.")
-
-
 def write_description(model: Any, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
     """The model's configuration and tokenizer, without weights: what an engine is started from."""
     config = type(core(model).config).from_dict(core(model).config.to_dict() | {"tie_word_embeddings": False})

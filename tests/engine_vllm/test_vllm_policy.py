@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from test_training import trainer
-from vllm_models import BOUND, NEEDED, PROMPTS, disturbed, write_model
+from vllm_models import BOUND, NEEDED, PROMPTS, SAMPLING, difference, disturbed, write_model
 
 import azr_core as azr
 from azr_plugins_python.training.trainer import TrlTrainer
 
 pytestmark = NEEDED
-SAMPLING = azr.Sampling(temperature=0.8, max_tokens=40, seed=5)
 GREEDY = azr.Sampling(temperature=0.0, max_tokens=24)
 
 ENGINES: list[TrlTrainer] = []
@@ -35,11 +34,6 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrlTrainer, TrlTrain
     """vLLM and transformers with one model, in float32."""
     folder = write_model(tmp_path_factory.mktemp("model"), tied=False)
     return kept(trainer(folder, sampler="vllm")), trainer(folder)
-
-
-def difference(made: TrlTrainer) -> float:
-    made.policy.sample(PROMPTS, SAMPLING)  # what is probed are the prompts of the last request
-    return made.parity.measure(made.policy, made.model)
 
 
 def test_log_probabilities_are_the_trainers_before_and_after_new_weights(narrow: TrlTrainer) -> None:

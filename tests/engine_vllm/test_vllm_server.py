@@ -11,14 +11,13 @@ from playing import played
 from serving_vllm import Place, end, place
 from test_run_trl import SETTINGS, play
 from test_training import trainer
-from vllm_models import BOUND, NEEDED, PROMPTS, disturbed, write_model
+from vllm_models import BOUND, NEEDED, PROMPTS, difference, disturbed, write_model
 
 import azr_core as azr
 from azr_plugins_python.training.trainer import TrlTrainer
 from azr_plugins_python.training.vllm_server import ServerPolicy
 
 pytestmark = NEEDED
-SAMPLING = azr.Sampling(temperature=0.8, max_tokens=40, seed=5)
 NARROW = {"sampling_dtype": "bfloat16", "update_dtype": "bfloat16"}
 
 
@@ -35,11 +34,6 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     announced(model, at)
     with at.served():
         yield trainer(model, **at.settings(), **NARROW)
-
-
-def difference(made: TrlTrainer) -> float:
-    made.policy.sample(PROMPTS, SAMPLING)
-    return made.parity.measure(made.policy, made.model)
 
 
 def test_log_probabilities_are_the_trainers_before_and_after_new_weights(made: TrlTrainer) -> None:

@@ -12,6 +12,9 @@ import torch
 from test_training import SIZES, tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+import azr_core as azr
+from azr_plugins_python.training.trainer import TrlTrainer
+
 NEEDED = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
@@ -23,6 +26,15 @@ PROMPTS = [
     "<|propose|>a much longer prompt than the other one, of some blocks of the cache<|go|>",
     "<|solve|>x<|go|>",
 ]
+
+
+SAMPLING = azr.Sampling(temperature=0.8, max_tokens=40, seed=5)
+
+
+def difference(made: TrlTrainer) -> float:
+    """Nats between a trainer and its sampler."""
+    made.policy.sample(PROMPTS, SAMPLING)  # what is probed are the prompts of the last request
+    return made.parity.measure(made.policy, made.model)
 
 
 def write_model(folder: Path, *, tied: bool) -> Path:
